@@ -1,0 +1,63 @@
+# What a person runs. `make demo` needs Python 3.10 or newer (with venv) and nothing else; the rest installs itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types layers tests tests-3.10 bench measurements docs locks clean
+
+demo: $(VENV)/.run
+	@$(BIN)/orgshare demo
+
+test: lint types layers tests tests-3.10
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+# In parallel where there are cores; every test is independent of every other.
+tests: $(VENV)/.dev
+	$(BIN)/pytest -n auto
+
+# The deployed code must run on Function Compute's Python 3.10: its tests run there too where a 3.10 is at hand.
+tests-3.10: $(VENV)/.dev
+	@PYTHON="$(BIN)/python" sh tests/on-python-3.10
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+measurements: $(VENV)/.dev
+	$(BIN)/python -m bench --write docs/measurements.md
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m docs.outputs
+
+# The locks name exact versions with hashes and no host.
+locks: $(VENV)/.dev
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra build pyproject.toml -o requirements/run.lock
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra dev pyproject.toml -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) .venv-3.10 dist build .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "make: $(PYTHON) is missing: install Python 3.10 or newer"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "make: $$($(PYTHON) -V) is too old: install Python 3.10 or newer, or name one with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) has no venv: install it (on Debian and Ubuntu the package python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@

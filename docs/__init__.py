@@ -1,0 +1,1 @@
+"""Documentation whose outputs are produced, not typed (``outputs``)."""

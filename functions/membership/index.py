@@ -1,0 +1,20 @@
+"""An account may have joined, moved or left the organization: look at its images.
+
+Function Compute calls ``initialize`` once an instance and ``handler`` once an event. The work is in the layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orgshare import handling
+
+
+def initialize(context: Any) -> None:
+    """Get ready before the first event."""
+    handling.initialize(context)
+
+
+def handler(event: bytes, context: Any) -> str:
+    """Handle one event; the JSON of what was done."""
+    return handling.membership(event, context)

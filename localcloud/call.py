@@ -1,0 +1,85 @@
+"""What an operation is and what it is given: the seam between the gateway and the services."""
+
+from __future__ import annotations
+
+import random as random_module
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.params import Params
+from localcloud.world import Delays, Quotas, Switches
+
+if TYPE_CHECKING:
+    from localcloud.ecs.models import EcsModel
+    from localcloud.resourcemanager.models import DirectoryModel
+    from localcloud.sts.models import IdentityModel, Principal
+
+
+@dataclass(slots=True)
+class Settings:
+    """What of a world is no resource: read at each call, replaced as a whole by a change from outside."""
+
+    quotas: Quotas
+    delays: Delays
+    switches: Switches
+    regions: tuple[str, ...]
+    sites: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The state of all services."""
+
+    ecs: EcsModel
+    directory: DirectoryModel
+    identity: IdentityModel
+    settings: Settings
+    random: random_module.Random
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that passed the gateway."""
+
+    params: Params
+    principal: Principal
+    region: str
+    now: float
+    models: Models
+
+    @property
+    def account(self) -> str:
+        """The account that the caller acts in."""
+        return self.principal.account
+
+    @property
+    def settings(self) -> Settings:
+        """Quotas, delays and switches."""
+        return self.models.settings
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An API operation: its handler returns the answer's fields without RequestId, or raises ApiError."""
+
+    product: str
+    name: str
+    handler: Callable[[Call], dict[str, Any]]
+    writes: bool = False
+    regional: bool = False
+    missing_region: ApiError | None = None
+
+    @property
+    def full_name(self) -> str:
+        """`ecs:DescribeImages`, as flow control, faults and the request log write it."""
+        return f"{self.product}:{self.name}"
+
+
+def new_id(
+    random: random_module.Random, length: int, alphabet: str = f"{string.ascii_lowercase}{string.digits}"
+) -> str:
+    """A random identifier from the cloud's own random source."""
+    return "".join(random.choices(alphabet, k=length))

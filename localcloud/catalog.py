@@ -1,0 +1,100 @@
+"""The products that are served, their versions, hosts and operations.
+
+A request is routed by its Action and Version, as one port serves all products; the host, where it is a vendor host,
+must agree. Host forms: https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-endpoint and the
+endpoint rules of the official SDKs (`ecs-cn-hangzhou` has a hyphen and serves several old regions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DOMAIN = ".aliyuncs.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One API product in one version."""
+
+    name: str
+    title: str
+    version: str
+    operations: tuple[str, ...]
+
+
+PRODUCTS: Mapping[str, Product] = {
+    product.name: product
+    for product in (
+        Product(
+            "ecs",
+            "Ecs",
+            "2014-05-26",
+            (
+                "CopyImage",
+                "CreateImage",
+                "DeleteImage",
+                "DescribeImageSharePermission",
+                "DescribeImages",
+                "DescribeRegions",
+                "ListTagResources",
+                "ModifyImageSharePermission",
+                "TagResources",
+                "UntagResources",
+            ),
+        ),
+        Product(
+            "resourcemanager",
+            "ResourceManager",
+            "2020-03-31",
+            (
+                "AcceptHandshake",
+                "CreateFolder",
+                "CreateResourceAccount",
+                "DeleteFolder",
+                "GetAccount",
+                "GetFolder",
+                "GetHandshake",
+                "GetResourceDirectory",
+                "InviteAccountToResourceDirectory",
+                "ListAccounts",
+                "ListAccountsForParent",
+                "ListAncestors",
+                "ListFoldersForParent",
+                "ListHandshakesForResourceDirectory",
+                "ListTagResources",
+                "MoveAccount",
+                "RemoveCloudAccount",
+                "TagResources",
+                "UntagResources",
+            ),
+        ),
+        Product("sts", "Sts", "2015-04-01", ("AssumeRole", "GetCallerIdentity")),
+    )
+}
+
+OPERATIONS: frozenset[str] = frozenset(
+    f"{product.name}:{operation}" for product in PRODUCTS.values() for operation in product.operations
+)
+"""Every operation as `ecs:DescribeImages`."""
+
+
+def product_of_version(version: str) -> Product | None:
+    """The product with this API version (versions are unique among those served)."""
+    return next((product for product in PRODUCTS.values() if product.version == version), None)
+
+
+def host_parts(host: str) -> tuple[str, str]:
+    """(product, region) that a host names; ("", "") for anything but a vendor host, and no region if central.
+
+    `ecs.cn-beijing.aliyuncs.com`, `ecs-cn-hangzhou.aliyuncs.com` and `ecs-vpc.cn-beijing.aliyuncs.com` name a
+    region; `ecs.aliyuncs.com` and `resourcemanager.aliyuncs.com` do not.
+    """
+    name = host.partition(":")[0].lower()
+    if not name.endswith(DOMAIN):
+        return "", ""
+    first, _, rest = name[: -len(DOMAIN)].partition(".")
+    if first in PRODUCTS or "-" not in first:
+        return first, rest
+    product, _, tail = first.partition("-")
+    return product, rest or tail

@@ -1,0 +1,177 @@
+"""The local cloud itself: one function from request to answer, and what tests and stories do to it from outside.
+
+`handle` is synchronous and takes a lock, so any number of threads may call it, and every caller of `on_write` sees
+the state between two calls, never inside one. Time and chance are passed in. Beside the vendor's APIs it answers a few
+paths under `/_localcloud/` (see `localcloud.control`), which no client that is meant for the real cloud may use.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from localcloud import control
+from localcloud.clock import Clock, ManualClock, RealClock
+from localcloud.gateway import Gateway, LogEntry
+from localcloud.http import HttpRequest, HttpResponse
+from localcloud.world import World, WorldError, load_world, merged, parse_world, world_document
+
+
+class LocalCloud:
+    """A cloud in memory that starts from a world."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        clock: Clock | None = None,
+        random: random_module.Random | None = None,
+        real_time: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock: Clock = clock or RealClock()
+        self.broken: list[Exception] = []
+        """What callbacks of `on_write` have raised, in order."""
+        self._lock = threading.RLock()
+        self._gateway = Gateway(world, clock=self.clock, random=random or random_module.Random(), real_time=real_time)
+
+    @classmethod
+    def from_world(
+        cls,
+        world: World | Mapping[str, Any] | str | Path,
+        *,
+        clock: Clock | None = None,
+        random: random_module.Random | None = None,
+        real_time: Callable[[], float] = time.time,
+    ) -> LocalCloud:
+        """A cloud from a world: frozen, as plain data, or a file; WorldError if it is none.
+
+        `random` decides ids, keys and faults by probability; seed it where runs must be equal. `real_time` is what
+        the time stamps of signatures are compared with, whichever clock rules the rest.
+        """
+        if isinstance(world, (str, Path)):
+            world = load_world(world)
+        elif not isinstance(world, World):
+            world = parse_world(world)
+        return cls(world, clock=clock, random=random, real_time=real_time)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each operation was called with a good signature, as `ecs:DescribeImages`."""
+        return self._gateway.calls
+
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        """The answer to a request, and what the carrier should do with it."""
+        if request.path.startswith(control.PREFIX):
+            return control.answer(self, request)
+        with self._lock:
+            return self._gateway.answer(request)
+
+    def access(self, image: str | None = None, account: str | None = None) -> list[dict[str, Any]]:
+        """The oracle: who can use which image through which channel, straight from the state.
+
+        Rows `{"image", "account", "channels"}`, sorted, only pairs with access. Owners and community images are no
+        shares and do not appear, and no delay hides anything.
+        """
+        with self._lock:
+            ecs = self._gateway.models.ecs
+            if image is not None:
+                pairs = [(image, one) for one in ecs.grants(image) if account in (None, one)]
+            elif account is not None:
+                pairs = [(one, account) for one in ecs.received(account)]
+            else:
+                pairs = [(one, who) for one, grants in ecs.granted().items() for who in grants]
+            return [{"image": one, "account": who, "channels": ["direct"]} for one, who in sorted(pairs)]
+
+    def users(self) -> dict[str, frozenset[str]]:
+        """Who can use each image, as `access` finds it, without a row for each pair: to look after every write."""
+        with self._lock:
+            ecs = self._gateway.models.ecs
+            return {image: frozenset(grants) for image, grants in ecs.granted().items()}
+
+    def world(self) -> World:
+        """The state as a world from which the same cloud could start (times and temporary keys are not in it)."""
+        with self._lock:
+            models, world = self._gateway.models, self._gateway.world
+            directory, outsiders = models.directory.document()
+            images, grants = models.ecs.document()
+            return World(
+                directory=directory,
+                outsiders=outsiders,
+                access_keys=world.access_keys,
+                roles=world.roles,
+                images=images,
+                grants=grants,
+                quotas=world.quotas,
+                flow_control=world.flow_control,
+                latency=world.latency,
+                delays=world.delays,
+                switches=world.switches,
+                faults=world.faults,
+                regions=world.regions,
+                sites=world.sites,
+            )
+
+    def patch(self, part: Mapping[str, Any], *, source: str = "world") -> None:
+        """Merge a part of a world (null removes, lists and `faults` replace); WorldError changes nothing.
+
+        An account that is taken out of the members goes on existing outside; one that is put in comes from there.
+        """
+        with self._lock:
+            if not isinstance(part, Mapping):
+                raise WorldError(f"{source}: expected a mapping")
+            before = self.world()
+            document = merged(world_document(before), part)
+            _move_between(before, document)
+            self._gateway.take(parse_world(document, source=source), new_faults="faults" in part)
+            self._gateway.written()
+
+    def advance(self, seconds: float) -> float:
+        """Move the manual clock and say what time it is; TypeError if the clock is real."""
+        with self._lock:
+            if not isinstance(self.clock, ManualClock):
+                raise TypeError("the clock is real; only a manual clock can be moved")
+            self.clock.advance(seconds)
+            return self.clock.now()
+
+    def on_write(self, callback: Callable[[LocalCloud], None]) -> None:
+        """Call back with this cloud after every call that may have changed something, and after each patch.
+
+        The state cannot change meanwhile. What the callback raises reaches the caller of `handle`; as SDKs turn
+        any exception into a failed call, which a careful client survives, it is also kept in `broken`, and
+        `in_process` raises it again at its end.
+        """
+
+        def call() -> None:
+            try:
+                callback(self)
+            except Exception as problem:
+                self.broken.append(problem)
+                raise
+
+        self._gateway.write_hooks.append(call)
+
+    def on_request(self, callback: Callable[[LogEntry], None]) -> None:
+        """Call back with the log entry of every request to a vendor API, refused ones included."""
+        self._gateway.request_hooks.append(callback)
+
+
+def _move_between(before: World, document: dict[str, Any]) -> None:
+    """Accounts that left the directory are outside from now on, those that joined are not."""
+    directory = document.get("directory")
+    members = directory.get("members") if isinstance(directory, Mapping) else None
+    inside = {key for key in members if isinstance(key, str)} if isinstance(members, Mapping) else set()
+    if isinstance(directory, Mapping) and isinstance(directory.get("management"), str):
+        inside.add(directory["management"])
+    outsiders = document.get("outsiders", ())
+    if not isinstance(outsiders, (list, tuple)):
+        return
+    left = sorted(
+        set(before.accounts()) - set(before.outsiders) - inside - {one for one in outsiders if isinstance(one, str)}
+    )
+    joined = inside - before.accounts() | (inside & set(before.outsiders))
+    document["outsiders"] = [*(one for one in outsiders if one not in joined), *left]

@@ -1,0 +1,277 @@
+"""What stands before every product: from a request to an answer.
+
+In the order of the real one: route, check the signature, admit (flow control), fail on purpose if the world says so,
+perform, answer. Only one request is on its way at a time; `LocalCloud` holds the lock.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from localcloud.call import Call, Models, Operation, Settings
+from localcloud.catalog import PRODUCTS, Product, host_parts, product_of_version
+from localcloud.clock import Clock, iso_millis
+from localcloud.ecs.errors import ERRORS as ECS_ERRORS
+from localcloud.ecs.models import EcsModel
+from localcloud.ecs.responses import OPERATIONS as ECS_OPERATIONS
+from localcloud.errors import GATEWAY, ApiError, missing
+from localcloud.faults import FaultRule, first_strike
+from localcloud.flow import FlowControl
+from localcloud.http import JSON_TYPE, XML_TYPE, HttpRequest, HttpResponse
+from localcloud.params import Params
+from localcloud.render import as_json, as_xml, error_document
+from localcloud.resourcemanager.models import DirectoryModel
+from localcloud.resourcemanager.responses import OPERATIONS as RESOURCE_MANAGER_OPERATIONS
+from localcloud.signing import VALID_SECONDS, Nonces, read_signature
+from localcloud.sts.models import IdentityModel, Principal
+from localcloud.sts.responses import OPERATIONS as STS_OPERATIONS
+from localcloud.world import World
+
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    (operation.product, operation.name): operation
+    for operation in (*ECS_OPERATIONS, *RESOURCE_MANAGER_OPERATIONS, *STS_OPERATIONS)
+}
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One call as the request log shows it; `code` is empty on success, `status` 0 where no answer was sent."""
+
+    time: str
+    account: str
+    principal: str
+    agent: str
+    product: str
+    action: str
+    region: str
+    status: int
+    code: str
+    request_id: str
+
+
+class Gateway:
+    """The state of a cloud and the way that requests take through it."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        clock: Clock,
+        random: random_module.Random,
+        real_time: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.real_time = real_time
+        self.world = world
+        self.calls: Counter[str] = Counter()
+        self.write_hooks: list[Callable[[], None]] = []
+        self.request_hooks: list[Callable[[LogEntry], None]] = []
+        self.nonces = Nonces()
+        self.flow = FlowControl()
+        self.rules = [FaultRule(fault) for fault in world.faults]
+        now = clock.now()
+        self.models = Models(
+            ecs=EcsModel(world.images, world.grants, now=now),
+            directory=DirectoryModel(world.directory, world.outsiders, now=now),
+            identity=IdentityModel(world.access_keys, world.roles),
+            settings=Settings(world.quotas, world.delays, world.switches, world.regions, dict(world.sites)),
+            random=random,
+        )
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """The answer to a request to a vendor API."""
+        return _Exchange(self, request).answer()
+
+    def written(self) -> None:
+        """Tell whoever asked that something may have changed."""
+        for callback in self.write_hooks:
+            callback()
+
+    def take(self, world: World, *, new_faults: bool) -> None:
+        """Become another world; what stays the same keeps its times and counts."""
+        now = self.clock.now()
+        models, delays = self.models, world.delays
+        models.directory.replace(world.directory, world.outsiders, now=now, delay=delays.membership)
+        models.ecs.replace(world.images, world.grants, now=now, delay=delays.share)
+        models.identity.keys = dict(world.access_keys)
+        models.identity.roles = dict(world.roles)
+        settings = models.settings
+        settings.quotas, settings.delays, settings.switches = world.quotas, delays, world.switches
+        settings.regions, settings.sites = world.regions, dict(world.sites)
+        if new_faults:
+            self.rules = [FaultRule(fault) for fault in world.faults]
+        self.world = world
+
+
+class _Exchange:
+    """One request on its way through the gateway."""
+
+    def __init__(self, gateway: Gateway, request: HttpRequest) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._now = gateway.clock.now()
+        self._request_id = _request_id(gateway.models.random)
+        self._query = dict(parse_qsl(request.query, keep_blank_values=True))
+        self._form: dict[str, str] = {}
+        if request.body and request.headers.get("content-type", "").startswith(_FORM):
+            self._form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        self._params = {**self._query, **self._form}
+        self._product: Product | None = None
+        self._action = ""
+        self._region = ""
+        self._principal: Principal | None = None
+        self._xml = "authorization" not in request.headers and self._params.get("Format", "").upper() == "XML"
+
+    def answer(self) -> HttpResponse:
+        try:
+            operation = self._route()
+            self._principal = self._authenticate()
+            self._region = self._find_region(operation)
+        except ApiError as refusal:
+            return self._refused(refusal)
+        self._gateway.calls[operation.full_name] += 1
+        return self._perform(operation, self._principal)
+
+    def _route(self) -> Operation:
+        request = self._request
+        if request.method not in ("GET", "POST"):
+            raise GATEWAY.error("UnsupportedHTTPMethod")
+        action = request.headers.get("x-acs-action", "") or self._params.get("Action", "")
+        version = request.headers.get("x-acs-version", "") or self._params.get("Version", "")
+        named, self._region = host_parts(request.host)
+        if named and named not in PRODUCTS:
+            raise GATEWAY.error("InvalidProduct.NotFound")
+        self._product = PRODUCTS.get(named)
+        if not action:
+            raise missing("Action")
+        self._action = action
+        if not version:
+            raise missing("Version")
+        product = product_of_version(version)
+        if product is None or (named and product.name != named):
+            raise GATEWAY.error("InvalidVersion")
+        self._product = product
+        operation = OPERATIONS.get((product.name, action))
+        if operation is None:
+            raise GATEWAY.error("InvalidAction.NotFound")
+        return operation
+
+    def _authenticate(self) -> Principal:
+        gateway = self._gateway
+        signed = read_signature(self._request, self._query, self._form)
+        real = gateway.real_time()
+        if abs(real - signed.stamp) > VALID_SECONDS:
+            raise GATEWAY.error("InvalidTimeStamp.Expired")
+        secret, principal = gateway.models.identity.authenticate(signed.access_key, signed.token, now=self._now)
+        if not signed.matches(secret):
+            raise GATEWAY.error("SignatureDoesNotMatch", string=signed.string)
+        if not gateway.nonces.use(signed.access_key, signed.nonce, stamp=signed.stamp, now=real):
+            raise GATEWAY.error("SignatureNonceUsed")
+        return principal
+
+    def _find_region(self, operation: Operation) -> str:
+        """The region that a call is about: its parameter, else its host; central products have none."""
+        if not operation.regional:
+            return self._region
+        region = self._params.get("RegionId", "") or self._region
+        if not region:
+            raise operation.missing_region or missing("RegionId")
+        if region not in self._gateway.models.settings.regions:
+            raise ECS_ERRORS.error("InvalidRegionId.NotFound")
+        return region
+
+    def _perform(self, operation: Operation, principal: Principal) -> HttpResponse:
+        gateway = self._gateway
+        name, account = operation.full_name, principal.account
+        limits = gateway.world.flow_control
+        if not gateway.flow.admit(limits, name, account, self._region, now=self._now):
+            return self._refused(GATEWAY.error("Throttling.User"))
+        rule = first_strike(gateway.rules, name, account, self._region, gateway.models.random)
+        kind = rule.fault.kind if rule is not None else ""
+        if rule is not None and kind in ("throttle", "error"):
+            return self._refused(_ordered_error(rule))
+        if kind == "no-answer":
+            return self._dropped(kind)
+        answer, refusal = self._call(operation, principal)
+        if operation.writes:
+            gateway.written()
+        if kind == "lost-answer":
+            return self._dropped(kind)
+        if refusal is not None:
+            return self._refused(refusal, broken=kind == "malformed")
+        if rule is not None:
+            answer = rule.spoil(answer)
+        return self._send(200, "", answer, root=f"{self._action}Response", broken=kind == "malformed")
+
+    def _call(self, operation: Operation, principal: Principal) -> tuple[dict[str, Any], ApiError | None]:
+        call = Call(
+            params=Params(self._params),
+            principal=principal,
+            region=self._region,
+            now=self._now,
+            models=self._gateway.models,
+        )
+        try:
+            return {"RequestId": self._request_id, **operation.handler(call)}, None
+        except ApiError as refusal:
+            return {}, refusal
+
+    def _refused(self, error: ApiError, *, broken: bool = False) -> HttpResponse:
+        title = self._product.title if self._product is not None else ""
+        host = self._request.host
+        document = error_document(error, request_id=self._request_id, host=host, title=title)
+        return self._send(error.status, error.code, document, root="Error", broken=broken)
+
+    def _send(
+        self, status: int, code: str, document: Mapping[str, Any], *, root: str, broken: bool = False
+    ) -> HttpResponse:
+        body = as_xml(document, root=root) if self._xml else as_json(document)
+        self._log(status, code)
+        return HttpResponse(
+            status=status,
+            body=body[: len(body) // 2] if broken else body,
+            content_type=XML_TYPE if self._xml else JSON_TYPE,
+            request_id=self._request_id,
+            wait=self._gateway.world.latency.seconds,
+        )
+
+    def _dropped(self, kind: str) -> HttpResponse:
+        self._log(0, kind)
+        return HttpResponse(status=0, body=b"", dropped=True, wait=self._gateway.world.latency.seconds)
+
+    def _log(self, status: int, code: str) -> None:
+        if not self._gateway.request_hooks:
+            return
+        entry = LogEntry(
+            time=iso_millis(self._now),
+            account=self._principal.account if self._principal is not None else "",
+            principal=self._principal.arn if self._principal is not None else "",
+            agent=self._request.headers.get("user-agent", ""),
+            product=self._product.name if self._product is not None else "",
+            action=self._action,
+            region=self._region,
+            status=status,
+            code=code,
+            request_id=self._request_id,
+        )
+        for callback in self._gateway.request_hooks:
+            callback(entry)
+
+
+def _ordered_error(rule: FaultRule) -> ApiError:
+    """The refusal that a fault of kind throttle or error makes."""
+    usual = GATEWAY.error("Throttling.User" if rule.fault.kind == "throttle" else "InternalError")
+    return ApiError(rule.fault.code or usual.code, rule.fault.status or usual.status, usual.message)
+
+
+def _request_id(random: random_module.Random) -> str:
+    """A UUID in upper case, as the vendor writes them."""
+    digits = f"{random.getrandbits(128):032X}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,1 @@
+"""The demonstration: a story told on a local cloud."""

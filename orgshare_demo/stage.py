@@ -1,0 +1,161 @@
+"""The stage of the story: a local cloud in a process of its own, a policy and state in a folder, and the functions.
+
+Whatever credentials, proxies or settings the terminal has are taken out of the environment first: the story must never
+reach a real cloud. What can go wrong is a server that outlives its story, so it ends with the stage unless it is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orgshare.cli.invoking import functions_folder, invoke_function
+from orgshare.focus import EVERYTHING
+from orgshare.policy.loading import load
+from orgshare.settings import read_settings
+from orgshare.way.planning import Planned, make_plan
+from orgshare.wiring import begin_state, make_cloud, new_run, runtime
+
+SAMPLES = files("localcloud") / "samples"
+
+AMBIENT = ("ALIBABA_CLOUD_", "ALICLOUD_", "ORGSHARE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
+           "https_proxy", "all_proxy", "FC_")  # fmt: skip
+
+Pair = tuple[str, str]
+
+
+class Stage:
+    """Everything that the story acts upon."""
+
+    def __init__(self, folder: Path, url: str, server: subprocess.Popen[str]) -> None:
+        self.folder = folder
+        self.url = url
+        self.server = server
+        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy of the story."""
+        return self.folder / "policy.yaml"
+
+    def policy(self) -> dict[str, Any]:
+        """The policy as plain data."""
+        found: dict[str, Any] = yaml.load(self.policy_file.read_text(), yaml.BaseLoader)  # noqa: S506 - text only
+        return found
+
+    def edit_policy(self, old: str, new: str) -> None:
+        """A person edits the policy file."""
+        text = self.policy_file.read_text()
+        if old not in text:
+            raise ValueError(f"the policy has no {old!r}")
+        self.policy_file.write_text(text.replace(old, new))
+
+    def world(self) -> dict[str, Any]:
+        """The state of the local cloud as a world."""
+        found: dict[str, Any] = self._ask("GET", "world")
+        return found
+
+    def change(self, part: Mapping[str, Any]) -> None:
+        """Somebody changes something in the cloud."""
+        self._ask("PATCH", "world", part)
+
+    def access(self) -> set[Pair]:
+        """Who can use what, as the local cloud's oracle finds it."""
+        return {(row["image"], row["account"]) for row in self._ask("GET", "access")["access"]}
+
+    def send(self, function: str, event: str) -> dict[str, Any]:
+        """Hand a sample event to a function, as Function Compute would; its report. Its log is kept from the page."""
+        with contextlib.redirect_stderr(io.StringIO()):
+            returned = invoke_function(functions_folder(), function, Path(str(SAMPLES / "events" / f"{event}.json")))
+        report: dict[str, Any] = json.loads(returned)
+        return report
+
+    def send_and_kill(self, function: str, event: str, operation: str) -> None:
+        """Start a function in a process of its own and kill it when its first call of an operation was carried out."""
+        log = self.folder / "requests.log"
+        seen = log.stat().st_size
+        command = "from orgshare.cli.main import main; main()"
+        path = str(SAMPLES / "events" / f"{event}.json")
+        process = subprocess.Popen(
+            [sys.executable, "-c", command, "invoke", function, path, "--functions", str(functions_folder())],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and f'"{operation}"' not in log.read_text()[seen:]:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+
+    def plan(self) -> Planned:
+        """What a sweep would do now."""
+        with runtime(read_settings(os.environ)) as surroundings:
+            return make_plan(surroundings, EVERYTHING)
+
+    def begin(self) -> None:
+        """What ``orgshare init`` does."""
+        settings = read_settings(os.environ)
+        policy = load(settings.policy)
+        directory = make_cloud(policy, settings, new_run()).directory().identity()
+        begin_state(policy, directory.id)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_localcloud/{path}", data, method=method)  # noqa: S310 - loopback
+        with self._direct.open(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def without_ambient(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The environment without credentials, proxies and settings, and the names of what was taken out."""
+    taken = sorted(name for name in environment if name.startswith(AMBIENT))
+    return {name: value for name, value in environment.items() if name not in taken}, taken
+
+
+@contextlib.contextmanager
+def set_up(folder: Path, *, keep: bool) -> Iterator[Stage]:
+    """Start the local cloud and set this process up to speak to nothing else."""
+    story = SAMPLES / "story"
+    (folder / "policy.yaml").write_text((story / "policy.yaml").read_text())
+    (folder / "requests.log").touch()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "localcloud", "serve", "--world", str(story / "world.yaml"),
+         "--request-log", str(folder / "requests.log")],
+        stdout=subprocess.PIPE, text=True, start_new_session=keep,
+        # One that is kept must not hold on to the terminal, or to whatever reads our output.
+        stderr=subprocess.DEVNULL if keep else None,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        os.environ.update(settings_of(folder, url))
+        yield Stage(folder, url, server)
+    except BaseException:
+        keep = False
+        raise
+    finally:
+        if not keep:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+def settings_of(folder: Path, url: str) -> dict[str, str]:
+    """The environment in which every command speaks to the story's local cloud."""
+    return {
+        "ORGSHARE_POLICY": str(folder / "policy.yaml"),
+        "ORGSHARE_LOCAL_CLOUD": url,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "LOCALIMAGES",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "local",
+    }

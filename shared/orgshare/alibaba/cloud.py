@@ -1,0 +1,194 @@
+"""Clients, credentials and roles: everything that is reached with one set of credentials.
+
+Each account is reached through its own role if the policy names one. Temporary credentials are renewed before they
+expire. A local cloud is reached as an HTTP proxy, so the SDKs' own endpoint rules stay in use.
+
+What can go wrong: credentials in a log. Nothing here puts a key or token into a message.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from random import Random
+from typing import Any
+
+from msgspec import Struct
+
+from orgshare import __version__
+from orgshare.alibaba.calls import Calls, required
+from orgshare.alibaba.directory import ResourceDirectory
+from orgshare.alibaba.images import EcsImages, regions
+from orgshare.policy.model import Policy
+from orgshare.ports import Directory, ImageService
+from orgshare.words import Shard
+
+ROLE_SESSION = timedelta(hours=1)
+RENEW_BEFORE = timedelta(minutes=10)
+
+CENTRAL_REGION = "cn-hangzhou"
+"""The region named where a service has one central endpoint."""
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 5_000, 10_000
+"""Milliseconds, as the SDK takes them."""
+
+
+def silence_sdks() -> None:
+    """Keep the SDKs from printing requests with their signatures, as ``DEBUG=sdk`` in an environment makes them do."""
+    for name in ("darabonba-core", "Tea", "alibabacloud_credentials", "urllib3"):
+        logger = logging.getLogger(name)
+        if _say_nothing not in logger.filters:
+            logger.addFilter(_say_nothing)
+
+
+def _say_nothing(_: logging.LogRecord) -> bool:
+    return False
+
+
+def load_sdks() -> None:
+    """Import the SDKs, which takes most of a second, before the first call needs them."""
+    for sdk in ("ecs20140526", "resourcemanager20200331", "sts20150401"):
+        importlib.import_module(f"alibabacloud_{sdk}.client")
+
+
+class Credentials(Struct, frozen=True):
+    """An access key, temporary if it has a token. Its text form shows nothing of it."""
+
+    key: str
+    secret: str
+    token: str | None = None
+    expires: datetime | None = None
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+class AlibabaCloud:
+    """``ports.Cloud``. One object serves one run, from any number of threads."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        credentials: Credentials,
+        *,
+        local_cloud: str | None,
+        run: str,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        random: Random,
+    ) -> None:
+        silence_sdks()
+        self._policy = policy
+        self._credentials = credentials
+        self._local_cloud = local_cloud
+        self._agent = f"orgshare/{__version__} run/{run}"
+        self._session = f"orgshare-{run}"
+        self._now = now
+        self._calls = Calls(sleep=sleep, random=random)
+        self._roles: dict[str, Credentials] = {}
+        self._who: tuple[str, str] | None = None
+        self._lock = threading.RLock()
+
+    def calls(self) -> Mapping[str, int]:
+        """How often each operation was called so far."""
+        return self._calls.counts()
+
+    def caller(self) -> str:
+        """The account and principal whose credentials these are."""
+        return self._identity()[1]
+
+    def account(self) -> str:
+        """The account whose credentials these are."""
+        return self._identity()[0]
+
+    def directory(self) -> Directory:
+        """The organization, through its reader role if the policy names one."""
+        from alibabacloud_resourcemanager20200331.client import Client
+
+        credentials = self._as(self._policy.directory.role)
+        return ResourceDirectory(Client(self._config(credentials, CENTRAL_REGION)), self._calls)
+
+    def images(self, shard: Shard) -> ImageService:
+        """The images of one shard, through the owner's role if the policy names one."""
+        return EcsImages(self._ecs(shard.owner, shard.region), self._calls, shard)
+
+    def regions(self, owner: str) -> tuple[str, ...]:
+        """The regions that the owner's account has."""
+        return regions(self._ecs(owner, CENTRAL_REGION), self._calls)
+
+    def _identity(self) -> tuple[str, str]:
+        """Account and ARN of our own credentials, asked for once a run."""
+        with self._lock:
+            if self._who is None:
+                self._who = self._ask_who()
+            return self._who
+
+    def _ask_who(self) -> tuple[str, str]:
+        from alibabacloud_sts20150401.client import Client
+
+        operation = "sts:GetCallerIdentity"
+        client = Client(self._config(self._credentials, CENTRAL_REGION))
+
+        def call() -> tuple[str, str]:
+            body = required(client.get_caller_identity().body, operation, "a body")
+            return str(required(body.account_id, operation, "AccountId")), str(required(body.arn, operation, "Arn"))
+
+        return self._calls.read(operation, call)
+
+    def _ecs(self, owner: str, region: str) -> Any:
+        from alibabacloud_ecs20140526.client import Client
+
+        return Client(self._config(self._as(self._policy.owner(owner).role), region))
+
+    def _as(self, role: str | None) -> Credentials:
+        """Credentials of a role, assumed anew when they are about to expire; our own if there is no role."""
+        if role is None:
+            return self._credentials
+        with self._lock:
+            known = self._roles.get(role)
+            if known is None or known.expires is None or known.expires - self._now() < RENEW_BEFORE:
+                known = self._roles[role] = self._assume(role)
+            return known
+
+    def _assume(self, role: str) -> Credentials:
+        from alibabacloud_sts20150401 import models
+        from alibabacloud_sts20150401.client import Client
+
+        operation = "sts:AssumeRole"
+        client = Client(self._config(self._credentials, CENTRAL_REGION))
+        request = models.AssumeRoleRequest(
+            role_arn=role,
+            role_session_name=self._session,
+            duration_seconds=int(ROLE_SESSION.total_seconds()),
+        )
+
+        def call() -> Credentials:
+            body = required(client.assume_role(request).body, operation, "a body")
+            given = required(body.credentials, operation, "Credentials")
+            expires = required(given.expiration, operation, "Expiration")
+            return Credentials(
+                key=required(given.access_key_id, operation, "AccessKeyId"),
+                secret=required(given.access_key_secret, operation, "AccessKeySecret"),
+                token=required(given.security_token, operation, "SecurityToken"),
+                expires=datetime.strptime(expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc),
+            )
+
+        return self._calls.read(operation, call)
+
+    def _config(self, credentials: Credentials, region: str) -> Any:
+        from alibabacloud_tea_openapi.utils_models import Config
+
+        return Config(
+            access_key_id=credentials.key,
+            access_key_secret=credentials.secret,
+            security_token=credentials.token,
+            region_id=region,
+            user_agent=self._agent,
+            protocol="http" if self._local_cloud else "https",
+            http_proxy=self._local_cloud,
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+        )

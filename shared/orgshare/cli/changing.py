@@ -1,0 +1,275 @@
+"""``plan`` and ``apply``: what would change, and changing it.
+
+What can go wrong is that something else is carried out than what was read. So a plan file is carried out only if a
+fresh plan has the same digest, an answer that took long is checked in the same way, and while ``--wait`` goes on,
+nothing is carried out that was not agreed to.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orgshare.cli import statuses
+from orgshare.cli.running import Terminal, command, opened, policy_option, stopped, which_cloud
+from orgshare.cli.selecting import Select, check, select_options, selected
+from orgshare.decide.plan import Change, in_order
+from orgshare.errors import ConfigurationError, OrgshareError, StopRun
+from orgshare.report.documents import (
+    Document,
+    apply_document,
+    not_applied_document,
+    planned_document,
+    unread,
+    unread_document,
+)
+from orgshare.report.lines import counted
+from orgshare.report.names import names_of
+from orgshare.report.plan_text import outcome_lines, plan_lines
+from orgshare.way.applying import Applied, carry_out_plan
+from orgshare.way.asking import check_images
+from orgshare.way.planning import Planned, make_plan
+from orgshare.way.runtime import Runtime
+
+STALE_AFTER = 60.0
+"""Seconds that a person may take to answer before the plan is made anew and compared."""
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between the passes of ``--wait``; the last one repeats."""
+
+
+class _Numbers(Struct, frozen=True):
+    """What is counted of a change or a hold of a plan file."""
+
+    gained: int = 0
+    lost: int = 0
+    lost_pairs: int = 0
+
+
+@click.command()
+@policy_option
+@select_options
+@click.option(
+    "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan there too."
+)
+@click.option("--detail", is_flag=True, help="Show every account.")
+@click.option("--strict", is_flag=True, help="End with 1 if something is refused.")
+@command
+def plan(
+    terminal: Terminal, *, policy: str | None, out: Path | None, detail: bool, strict: bool, **options: Any
+) -> int:
+    """Read the cloud and print what would change. Changes nothing."""
+    select = selected(options)
+    with opened(terminal, policy) as (runtime, settings):
+        check(select, runtime)
+        try:
+            terminal.head(which_cloud(runtime, settings))
+            planned = _planned(terminal, runtime, select)
+        except StopRun as error:
+            return stopped(terminal, error, _unread(runtime, error))
+        document = planned_document(planned)
+        if out is not None:
+            _write(out, {**document, "selection": msgspec.to_builtins(select)})
+        terminal.answer(document, plan_lines(document, names_of(planned), detail=detail))
+        return statuses.of_plan(document, strict=strict)
+
+
+@click.command()
+@policy_option
+@select_options
+@click.option(
+    "--plan", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Carry out this plan, if a fresh one is the same.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--wait", metavar="SECONDS", type=click.FloatRange(min=0), default=0.0, help="Go on until nothing is pending."
+)
+@click.option("--strict", is_flag=True, help="End with 1 if something is refused.")
+@command
+def apply(
+    terminal: Terminal, *, policy: str | None, file: Path | None, yes: bool, wait: float, strict: bool, **options: Any
+) -> int:
+    """Carry out what plan shows. Asks first, unless --yes."""
+    select = selected(options)
+    if not yes and (terminal.json or not sys.stdin.isatty()):
+        why = "with --json" if terminal.json else "without a terminal to ask in"
+        raise click.UsageError(f"apply asks before it changes anything: {why} it needs --yes.")
+    saved = _saved(file) if file is not None else None
+    if saved is not None and select not in (Select(), saved.selection):
+        raise click.UsageError("The plan file was made for another selection: leave SELECT out, or give the same.")
+    with opened(terminal, policy) as (runtime, settings):
+        select = saved.selection if saved is not None else select
+        check(select, runtime)
+        try:
+            terminal.head(which_cloud(runtime, settings))
+            planned = _planned(terminal, runtime, select)
+            document = planned_document(planned)
+            if saved is not None:
+                _check_same(f"{file}: the plan", saved.numbers(), document)
+            terminal.show(*plan_lines(document, names_of(planned)))
+            if document["changes"] and not yes and document["mode"] != "observe":
+                agreed = _agreed(terminal, runtime, select, planned, document)
+                if agreed is None:
+                    terminal.show("nothing was done")
+                    return statuses.DUE
+                planned = agreed
+        except StopRun as error:
+            report = not_applied_document(_unread(runtime, error), calls=runtime.cloud.calls())
+            return stopped(terminal, error, report)
+        applied = _carried_out(terminal, runtime, select, planned, wait, ask_again=not yes or saved is not None)
+        report = apply_document(applied, calls=runtime.cloud.calls())
+        terminal.show("")
+        terminal.answer(report, outcome_lines(report, names_of(applied.planned), shown=document))
+        return statuses.of_apply(report, strict=strict)
+
+
+def _planned(terminal: Terminal, runtime: Runtime, select: Select) -> Planned:
+    with terminal.progress("reading the cloud"):
+        planned = make_plan(runtime, select.focus())
+        check_images(planned, select.images)
+    return planned
+
+
+def _unread(runtime: Runtime, error: StopRun) -> Document:
+    return unread_document(runtime.policy, runtime.state.beginning.directory, str(error))
+
+
+def _agreed(
+    terminal: Terminal, runtime: Runtime, select: Select, planned: Planned, document: Document
+) -> Planned | None:
+    """The plan that a person agreed to; if the answer took long it is made anew, and has to be the same."""
+    summary = document["summary"]
+    asked = time.monotonic()
+    if not terminal.ask(
+        f"carry out {counted(len(document['changes']), 'change')}: "
+        f"{counted(summary['gained'], 'pair')} gained, {summary['lost']} lost?"
+    ):
+        return None
+    if time.monotonic() - asked <= STALE_AFTER:
+        return planned
+    fresh = _planned(terminal, runtime, select)
+    _check_same("the plan above", document, planned_document(fresh))
+    return fresh
+
+
+def _carried_out(
+    terminal: Terminal, runtime: Runtime, select: Select, planned: Planned, wait: float, *, ask_again: bool
+) -> Applied:
+    """Carry the plan out, and with ``--wait`` again, until nothing is pending and nobody else is writing."""
+    deadline = time.monotonic() + wait
+    with terminal.progress(f"carrying out {counted(len(planned.plan.changes), 'change')}"):
+        applied = carry_out_plan(runtime, planned)
+    agreed = {(change.action, pair) for change in planned.plan.changes for pair in change.pairs()}
+    number = 0
+    while _unsettled(applied) and time.monotonic() < deadline:
+        pause = min(PAUSES[min(number, len(PAUSES) - 1)], max(deadline - time.monotonic(), 0))
+        number += 1
+        try:
+            with terminal.progress("waiting for what is under way"):
+                time.sleep(pause)
+                again = make_plan(runtime, select.focus())
+        except OrgshareError as error:
+            terminal.trace(error)
+            terminal.error(f"while waiting: {error}")
+            return replace(applied, plan=replace(applied.plan, incomplete=unread(runtime.policy, str(error))))
+        wanted = {(change.action, pair) for change in again.plan.changes for pair in change.pairs()}
+        if ask_again and not wanted <= agreed:
+            terminal.say("new changes are due, which nobody agreed to; apply again to see them")
+            break
+        with terminal.progress("carrying out what is left"):
+            applied = _both(applied, carry_out_plan(runtime, again))
+    return applied
+
+
+def _unsettled(applied: Applied) -> bool:
+    return bool(applied.plan.pending) or any(finding.kind == "busy" for finding in applied.plan.findings)
+
+
+def _both(first: Applied, second: Applied) -> Applied:
+    """One report of two passes: everything that was set out for and done, and what the second found to be left."""
+    changes = _union((*first.plan.changes, *second.plan.changes))
+    return replace(second, plan=replace(second.plan, changes=changes), done=_union((*first.done, *second.done)))
+
+
+def _union(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Changes with those of one image and action made one."""
+    merged: dict[tuple[str, object, str], Change] = {}
+    for change in changes:
+        key = (change.action, change.shard, change.image)
+        before = merged.get(key)
+        if before is None:
+            merged[key] = change
+            continue
+        new = set(change.accounts) - set(before.accounts)
+        merged[key] = replace(
+            change,
+            accounts=tuple(sorted({*before.accounts, *change.accounts})),
+            rules=tuple(sorted({*before.rules, *change.rules})),
+            gained=before.gained + (len(new) if change.gained else 0),
+            lost=before.lost + min(len(new), change.lost),
+        )
+    return in_order(merged.values())
+
+
+class _Saved(Struct, frozen=True):
+    """A plan file: the plan's document with the selection that it was made for."""
+
+    schema: Literal[1]
+    deployment: str
+    directory: str
+    digest: str
+    selection: Select
+    changes: list[_Numbers]
+    held: list[_Numbers]
+
+    def numbers(self) -> Document:
+        """What is compared with a fresh plan."""
+        document: Document = msgspec.to_builtins(self)
+        return document
+
+
+def _saved(file: Path) -> _Saved:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Saved)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}; expected a file of plan --out") from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ConfigurationError(f"{file}: not a plan: {error}; expected a file of plan --out") from error
+
+
+def _check_same(what: str, then: Document, now: Document) -> None:
+    """Raise ``ConfigurationError`` if a plan differs from the one made now."""
+    for key in ("deployment", "directory"):
+        if then[key] != now[key]:
+            raise ConfigurationError(f"{what} is for {key} {then[key]}, not for {now[key]}; nothing was done")
+    if then["digest"] != now["digest"]:
+        raise ConfigurationError(
+            f"{what} is not what is due now: then {_in_numbers(then)}, now {_in_numbers(now)}; nothing was done; "
+            "make the plan anew and read it"
+        )
+
+
+def _in_numbers(plan: Document) -> str:
+    gained, lost = (sum(change[key] for change in plan["changes"]) for key in ("gained", "lost"))
+    held = sum(hold["lost_pairs"] for hold in plan["held"])
+    return f"{counted(len(plan['changes']), 'change')} ({gained} gained, {lost} lost, {held} held)"
+
+
+def _write(file: Path, document: Document) -> None:
+    """Write a plan file whole or not at all."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+        aside.replace(file)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}; nothing was done") from error

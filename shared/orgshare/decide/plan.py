@@ -1,0 +1,140 @@
+"""The plan: wanted less actual, as data, in one order, so that equal plans are equal bytes.
+
+A plan says what would be done and why; it does nothing. What can go wrong is a plan that reads differently from what
+is then carried out: ``execute`` takes its work from these changes only, and every report is rendered from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from heapq import nsmallest
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from orgshare.words import Incomplete, Pair, Shard
+
+Action = Literal["grant", "revoke"]
+
+ORDER: tuple[str, ...] = (
+    "trust", "create-share", "associate", "grant", "disassociate", "revoke", "distrust",
+)  # fmt: skip
+"""The order in which changes are listed and carried out. Today's plans hold grants and revokes only."""
+
+FIRST_ACCOUNTS = 100
+"""How many of the accounts of a refusal are named; their number is always given."""
+
+Reason = Literal[
+    "not-own", "not-available", "deprecated", "community", "encrypted-with-service-key", "encrypted-without-role",
+    "encrypted-refused", "marketplace-across-sites", "over-quota", "account-refused", "refused",
+]  # fmt: skip
+
+FindingKind = Literal[
+    "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
+    "kept-by-mode", "observed-only", "orphaned",
+]  # fmt: skip
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One grant or revoke of one image, with all its accounts. ``gained`` and ``lost`` count pairs of access."""
+
+    action: Action
+    shard: Shard
+    image: str
+    accounts: tuple[str, ...]
+    rules: tuple[str, ...]
+    why: str
+    gained: int = 0
+    lost: int = 0
+
+    def pairs(self) -> Iterable[Pair]:
+        """The pairs that this change touches."""
+        return (Pair(self.image, account) for account in self.accounts)
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """Accounts that are wanted and do not get the image, with the rule of the service that stands against it."""
+
+    image: str
+    rules: tuple[str, ...]
+    reason: Reason
+    accounts: tuple[str, ...]
+    accounts_total: int
+    remedy: str
+
+
+class Finding(Struct, frozen=True, order=True):
+    """Something that a person should know. Nothing is done about it."""
+
+    kind: FindingKind
+    image: str
+    account: str
+    why: str
+
+
+class Pending(Struct, frozen=True, order=True):
+    """Something under way: ``entity`` is image/account."""
+
+    share: str
+    entity: str
+    status: str
+    since: str
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """Revocations that wait for a person. ``id`` is over the sorted pairs only; ``since`` is the first run's time."""
+
+    id: str
+    since: datetime
+    why: str
+    pairs: tuple[Pair, ...]
+    changes: tuple[Change, ...] = ()
+
+
+class Summary(Struct, frozen=True):
+    """Counts: images that rules select, accounts in audiences, and pairs of both."""
+
+    images: int = 0
+    accounts: int = 0
+    wanted: int = 0
+    in_step: int = 0
+    gained: int = 0
+    lost: int = 0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What would change, what is held, what is refused, and what a person should know."""
+
+    changes: tuple[Change, ...] = ()
+    held: tuple[Hold, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
+    summary: Summary = Summary()
+
+    def digest(self) -> str:
+        """``sha256:`` of the changes and the held pairs: the same facts give the same digest, wording aside."""
+        facts = (
+            [(c.action, c.shard, c.image, c.accounts) for c in self.changes],
+            sorted(pair for hold in self.held for pair in hold.pairs),
+        )
+        return "sha256:" + hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
+
+
+def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Changes in the order in which they are listed and carried out."""
+    return tuple(sorted(changes, key=lambda c: (ORDER.index(c.action), c.shard, c.image)))
+
+
+def pairs_id(pairs: Iterable[Pair]) -> str:
+    """A short name for a set of pairs, the same whenever the pairs are."""
+    return "h-" + hashlib.sha256(msgspec.json.encode(sorted(pairs))).hexdigest()[:12]
+
+
+def first_accounts(accounts: Iterable[str]) -> tuple[str, ...]:
+    """The accounts that a refusal names."""
+    return tuple(nsmallest(FIRST_ACCOUNTS, accounts))

@@ -1,0 +1,74 @@
+"""Which rules select an image. Several may: the image's audience is then the union of theirs.
+
+Names are globs over the whole name, in the image's own case. An image that lacks tags or a family matches no rule
+that asks for them.
+
+Most rules ask for an id, a tag or a family, and most images have few of them. So rules are found by what they ask for
+first, and only those that an image can match are tested: thousands of images and hundreds of rules stay cheap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from fnmatch import translate
+
+from orgshare.decide.audience import tags_match
+from orgshare.policy.model import ImageSelector, Policy
+from orgshare.words import Image
+
+Selector = Callable[[Image], tuple[int, ...]]
+
+_ANY = "any image"
+
+
+def selector(policy: Policy) -> Selector:
+    """A function from an image to the indexes of the rules that select it."""
+    tests = [_test(rule.images) for rule in policy.rules]
+    asking: dict[Hashable, list[int]] = defaultdict(list)
+    for index, rule in enumerate(policy.rules):
+        for key in _asked_for(rule.images):
+            asking[key].append(index)
+
+    def select(image: Image) -> tuple[int, ...]:
+        candidates = {index for key in _offered(image) for index in asking.get(key, ())}
+        return tuple(index for index in sorted(candidates) if tests[index](image))
+
+    return select
+
+
+def _asked_for(wanted: ImageSelector) -> Iterable[Hashable]:
+    """Keys of which an image must offer one to match: by id, tag or family if the rule asks for any of these."""
+    if wanted.ids:
+        return [("id", image) for image in wanted.ids]
+    if wanted.tags:
+        key, values = wanted.tags[0]
+        return [("tag", key, value) for value in values]
+    if wanted.families:
+        return [("family", family) for family in wanted.families]
+    return [_ANY]
+
+
+def _offered(image: Image) -> Iterable[Hashable]:
+    yield _ANY
+    yield "id", image.id
+    yield "family", image.family
+    for key, value in image.tags:
+        yield "tag", key, value
+
+
+def _test(wanted: ImageSelector) -> Callable[[Image], bool]:
+    names = re.compile("|".join(translate(name) for name in wanted.names)) if wanted.names else None
+
+    def matches(image: Image) -> bool:
+        return (
+            (not wanted.owners or image.shard.owner in wanted.owners)
+            and (not wanted.regions or image.shard.region in wanted.regions)
+            and (not wanted.ids or image.id in wanted.ids)
+            and (not wanted.families or image.family in wanted.families)
+            and (names is None or names.match(image.name) is not None)
+            and (not wanted.tags or tags_match(image.tags, wanted.tags))
+        )
+
+    return matches

@@ -1,0 +1,63 @@
+"""Errors by what the caller does about them, not by what went wrong.
+
+A message says what, where, n of m where there is a number, and how to mend it. The vendor's code and request id are
+kept because support asks for them. Causes are chained with ``raise ... from``.
+"""
+
+from __future__ import annotations
+
+
+class OrgshareError(Exception):
+    """Any error that this program raises on purpose; its text is one line for a person."""
+
+
+class ConfigurationError(OrgshareError):
+    """Nothing was done: a policy, setting, state or credential has to be mended by a person first.
+
+    Of a policy its text has one line for each thing to mend.
+    """
+
+
+class VendorError(OrgshareError):
+    """The cloud answered with an error, or not at all. ``code`` and ``request_id`` are the vendor's, or empty."""
+
+    def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+class TryAgain(VendorError):
+    """Throttling, a server's fault or a conflict under way: the call was not carried out and may be repeated."""
+
+
+class NoAnswer(TryAgain):
+    """The connection failed or timed out: whether the call was carried out is not known."""
+
+
+class Refused(VendorError):
+    """The cloud refused this call by one of its rules; repeating it changes nothing."""
+
+
+class Malformed(TryAgain):
+    """The answer came but lacks a required field or has the wrong shape; a read may be repeated."""
+
+
+class IncompleteRead(OrgshareError):
+    """A list could not be read to the end, or its rows contradict its total: nothing may be concluded from it."""
+
+
+class StopRun(OrgshareError):
+    """The run cannot go on: the organization cannot be read or the state is not ours. Nothing more is done."""
+
+
+class NobodyAnswers(StopRun):
+    """The first contact with the cloud got no answer at all: most likely a wrong endpoint or no network."""
+
+
+class CredentialsRefused(StopRun):
+    """The cloud does not accept the credentials."""
+
+
+class Busy(OrgshareError):
+    """Another run writes to this shard's state at this moment; it will do the work, or the next run will."""

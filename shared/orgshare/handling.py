@@ -1,0 +1,121 @@
+"""What the functions do: from an event to a run, and from a run to the JSON of its report.
+
+Every function goes the same way; they differ in the trigger that calls them and in how much their events ask to look
+at. ``reconcile`` hands its work to ``worker``, which today runs in the same process.
+
+Function Compute repeats an asynchronous invocation that raised, up to three times, and then delivers it to a failure
+destination if there is one (https://www.alibabacloud.com/help/en/functioncompute/fc/error-handling-1-2). So a handler
+raises where trying again can help, and where a person has to mend something that would else stay unseen: a policy or
+state that is not in order, credentials that are refused, an event that cannot be read. What is refused, held or
+reported is an answer, not an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from orgshare.alibaba.cloud import load_sdks
+from orgshare.decide.plan import Plan
+from orgshare.errors import OrgshareError
+from orgshare.focus import focus_of
+from orgshare.report.documents import about, apply_document, not_applied_document, plan_document
+from orgshare.settings import read_settings
+from orgshare.signals import Signal, parse, worker_request
+from orgshare.way.applying import Applied, apply
+from orgshare.wiring import runtime
+
+
+class Unfinished(OrgshareError):
+    """The run left work that another try may finish; its report is in the log."""
+
+
+def initialize(_context: Any) -> None:
+    """Load the SDKs while the instance starts, so that the first event does not wait for them."""
+    load_sdks()
+
+
+def membership(event: bytes, context: Any) -> str:
+    """An account may have joined, moved or left."""
+    return _handle("membership", event, context)
+
+
+def image(event: bytes, context: Any) -> str:
+    """An image may have become available, changed or gone. One that is not yet available is not an error."""
+    return _handle("image", event, context)
+
+
+def worker(event: bytes, context: Any) -> str:
+    """Do what another function asks for: look at these shards, images and accounts."""
+    return _handle("worker", event, context)
+
+
+def reconcile(event: bytes, context: Any) -> str:
+    """A timer asks for a sweep: the work goes to ``worker``, in this process."""
+    parsed = parse(event)
+    _log("reconcile", context).info("signal", why=list(parsed.signal.why), ignored=list(parsed.ignored))
+    return worker(worker_request(parsed.signal).encode(), context)
+
+
+def _handle(function: str, event: bytes, context: Any) -> str:
+    log = _log(function, context)
+    parsed = parse(event)
+    for reason in parsed.ignored:
+        log.info("ignored", reason=reason)
+    log.info("signal", why=list(parsed.signal.why))
+    report, unfinished = _run(parsed.signal, os.environ, context)
+    counts = {key: len(value) for key, value in report.items() if isinstance(value, list) and value}
+    log.info("report", summary=report["summary"], **counts, calls=report["calls"])
+    for failure in report["failed"]:
+        log.warning("failed", **failure)
+    if unfinished:
+        raise Unfinished(unfinished)
+    return msgspec.json.encode(report).decode()
+
+
+def _run(signal: Signal, environment: Mapping[str, str], context: Any) -> tuple[dict[str, Any], str]:
+    """The report of a run, and what another try may finish."""
+    with runtime(read_settings(environment, context=context)) as surroundings:
+        if signal.empty:
+            directory = surroundings.state.beginning.directory
+            plan = plan_document(Plan(), about(surroundings.policy, directory))
+            return not_applied_document(plan, calls={}), ""
+        applied = apply(surroundings, focus_of(signal))
+        return apply_document(applied, calls=surroundings.cloud.calls()), _unfinished(applied)
+
+
+def _unfinished(applied: Applied) -> str:
+    """What another try may finish, n of m; empty if there is nothing."""
+    parts = []
+    if applied.failed:
+        first = applied.failed[0].remedy
+        parts.append(f"{len(applied.failed)} of {len(applied.plan.changes)} changes failed, the first: {first}")
+    unread = [gap for gap in applied.plan.incomplete if gap.where == "shard"]
+    if unread:
+        parts.append(f"{len(unread)} readings are incomplete, the first: {unread[0].name}: {unread[0].why}")
+    parts += [finding.why for finding in applied.plan.findings if finding.kind == "busy"]
+    return "; ".join(parts)
+
+
+def _log(function: str, context: Any) -> Any:
+    """A logger of JSON lines on standard error, which Function Compute collects like standard output."""
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_json, sort_keys=False),
+        ],
+    ).bind(function=function, request_id=getattr(context, "request_id", ""))
+
+
+def _json(value: Any, **_: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()

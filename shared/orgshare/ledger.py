@@ -1,0 +1,175 @@
+"""What orgshare remembers of a shard: which grants are its own, and what it learned by trying.
+
+The ledger answers one question, "did we make this grant?", and errs to one side: a grant that may be a person's is
+never ours, unless we wrote down the intention to make it before it appeared. Reading and writing generations is the
+work of ``record``; here is only what they mean, as pure functions on frozen data.
+
+What can go wrong: an entry that is dropped too early turns our own grant into a stranger's, which is then never
+revoked. So ownership ends only with our own accepted revoke, or when two readings in different runs do not show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orgshare.words import Grant, Pair
+
+CLOCK_SKEW = timedelta(minutes=20)
+"""How far the vendor's clock may be behind ours: SharedTime is compared with the time of our intention.
+
+A clock that is off by more than 15 minutes cannot sign requests, so every grant of ours passes.
+https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature
+"""
+
+NOT_VISIBLE_YET = timedelta(minutes=15)
+"""How long an accepted grant may be missing from the permission list before it is granted again.
+
+Nothing is documented about the delay between writing and reading share permissions.
+"""
+
+NEVER_VISIBLE = timedelta(days=1)
+"""How long a grant that was asked for and never listed may still appear with the time of that asking."""
+
+READINGS_THAT_END_OWNERSHIP = 2
+
+Kind = Literal["member", "partner"]
+EntryState = Literal["intended", "accepted", "made"]
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """One grant of ours.
+
+    ``intended`` was written before the call, ``accepted`` after it, ``made`` when the grant was read back with its
+    ``shared_time``. ``since`` is the time of the intention, ``first`` that of an earlier one whose grant was never
+    seen and may still appear. ``missing`` counts the runs in which it was not seen. ``rules`` are the rules that
+    wanted it last.
+    """
+
+    state: EntryState
+    since: datetime
+    kind: Kind = "member"
+    rules: tuple[str, ...] = ()
+    shared_time: str = ""
+    missing: int = 0
+    first: datetime | None = None
+
+    def owns(self, grant: Grant) -> bool:
+        """Whether a listed grant is the one that this entry speaks of."""
+        if self.shared_time and grant.shared_time == self.shared_time:
+            return True
+        return self.state != "made" and appeared_since(grant, (self.first or self.since) - CLOCK_SKEW)
+
+    def intended_again(self, now: datetime) -> Entry:
+        """The entry before the same grant is asked for once more, because the last reading did not show it.
+
+        That reading may have been wrong: so the grant that was seen or asked for before is remembered too.
+        """
+        first = None if self.state == "made" else self.first or self.since
+        if first is not None and now - first >= NEVER_VISIBLE:
+            first = None
+        return replace(self, state="intended", since=now, missing=0, first=first)
+
+    def seen(self, grant: Grant) -> Entry:
+        """The entry after its grant was listed; a row without a SharedTime says only that it is there."""
+        if not grant.shared_time:
+            return replace(self, missing=0)
+        return replace(self, state="made", shared_time=grant.shared_time, missing=0, first=None)
+
+
+class RememberedRefusal(Struct, frozen=True):
+    """The cloud refused these accounts (all of the image if none is named) at this time: not tried again at once."""
+
+    reason: str
+    code: str
+    at: datetime
+    accounts: tuple[str, ...] = ()
+
+
+class Ledger(Struct, frozen=True):
+    """What one shard's newest generation says. The mappings are read-only."""
+
+    grants: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
+    refusals: Mapping[str, tuple[RememberedRefusal, ...]] = MappingProxyType({})
+    absent: Mapping[str, int] = MappingProxyType({})
+
+    def entries(self, image: str) -> Mapping[str, Entry]:
+        """The grants of ours on an image, by account."""
+        return self.grants.get(image, MappingProxyType({}))
+
+    def pairs(self) -> Iterable[Pair]:
+        """Every pair that we gave access to, in no order."""
+        return (Pair(image, account) for image, entries in self.grants.items() for account in entries)
+
+    def with_entries(self, image: str, entries: Mapping[str, Entry]) -> Ledger:
+        """The ledger with an image's entries replaced; an image without entries leaves it."""
+        grants = dict(self.grants)
+        if entries:
+            grants[image] = MappingProxyType(dict(entries))
+        else:
+            grants.pop(image, None)
+        return replace(self, grants=MappingProxyType(grants))
+
+    def with_refusals(self, image: str, refusals: tuple[RememberedRefusal, ...]) -> Ledger:
+        """The ledger with what is remembered of refusals of an image replaced."""
+        kept = dict(self.refusals)
+        if refusals:
+            kept[image] = refusals
+        else:
+            kept.pop(image, None)
+        return replace(self, refusals=MappingProxyType(kept))
+
+    def with_absence(self, image: str, readings: int) -> Ledger:
+        """The ledger after an image was not found by its id in so many runs; two of them end every entry of it."""
+        absent = dict(self.absent)
+        absent.pop(image, None)
+        if readings >= READINGS_THAT_END_OWNERSHIP:
+            forgotten = self.with_entries(image, {}).with_refusals(image, ())
+            return replace(forgotten, absent=MappingProxyType(absent))
+        if readings:
+            absent[image] = readings
+        return replace(self, absent=MappingProxyType(absent))
+
+
+def appeared_since(grant: Grant, earliest: datetime) -> bool:
+    """Whether a grant's SharedTime is not before a time; a missing or strange SharedTime counts as so."""
+    try:
+        shared = datetime.strptime(grant.shared_time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return True
+    return shared >= earliest.replace(microsecond=0)
+
+
+def managed(entries: Mapping[str, Entry], grants: Iterable[Grant]) -> frozenset[str]:
+    """The accounts whose listed grant on an image is ours."""
+    return frozenset(g.account for g in grants if g.account in entries and entries[g.account].owns(g))
+
+
+def _too_early(entry: Entry, now: datetime) -> bool:
+    return entry.state != "made" and now - entry.since < NOT_VISIBLE_YET
+
+
+def settle(entries: Mapping[str, Entry], grants: Iterable[Grant], now: datetime) -> dict[str, Entry]:
+    """The entries of an image after a complete reading of its grants.
+
+    A grant that is seen becomes ``made``; one that is not seen, or whose place another one has taken, is counted as
+    missing, and forgotten at the second such reading. One that was not read back yet may only be late, so it is not
+    counted before its time, and a row that does not say when it was shared tells nothing. Call it once a run for an
+    image: readings of one run are one.
+    """
+    seen = {grant.account: grant for grant in grants}
+    settled = {}
+    for account, entry in entries.items():
+        grant = seen.get(account)
+        if grant is not None and entry.owns(grant):
+            settled[account] = entry.seen(grant)
+        elif _too_early(entry, now) or (grant is not None and not grant.shared_time):
+            settled[account] = entry
+        elif entry.missing + 1 < READINGS_THAT_END_OWNERSHIP:
+            settled[account] = replace(entry, missing=entry.missing + 1)
+    return settled

@@ -1,0 +1,426 @@
+"""From the policy file to what it means: the keys of the contract, their defaults, what has to fit together.
+
+Nothing in a policy is ignored. A key or value whose part is not built yet is accepted only where it says what
+happens anyway (``grace: 0s``), and refused otherwise. What can go wrong is a slip that widens or empties an
+audience without a word: so a list that would match nothing, or everything, is an error and not a meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from orgshare.errors import ConfigurationError
+from orgshare.policy import forms, yaml_places
+from orgshare.policy.forms import Form
+from orgshare.policy.model import (
+    ACCOUNTS_PER_IMAGE,
+    MODES,
+    Audience,
+    Channel,
+    DirectoryReader,
+    Exclusion,
+    ImageSelector,
+    Limits,
+    Mode,
+    Owner,
+    Partner,
+    Policy,
+    Rule,
+)
+from orgshare.policy.yaml_places import MAX_BYTES, Value, either, shown
+
+T = TypeVar("T")
+Fields = Mapping[str, Value]
+Tags = tuple[tuple[str, frozenset[str]], ...]
+
+_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", "site", "copy_to"), lambda _: None)
+_SELECTORS = ("ids", "name", "family", "tags")
+_AUDIENCES = ("folders", "account_tags", "accounts", "partners")
+_MAY_BE_EMPTY = ("accounts", "partners")
+_CHANNELS: tuple[Channel, ...] = ("auto", "direct")
+_STATE = "file:///absolute/folder, or file:folder relative to the policy's own folder"
+_NONE: Mapping[str, Any] = MappingProxyType({})
+# Percentages as floats, so that a default and the same number written down have one digest.
+_LIMITS = Limits(lost_percent=float(Limits().lost_percent), departed_percent=float(Limits().departed_percent))
+
+
+def load(path: str | Path) -> Policy:
+    """Read a policy file; a ``ConfigurationError`` has one line for each thing to mend in it."""
+    source = str(path)
+    if source.startswith("oss:"):
+        raise ConfigurationError(f"{source}: a policy in OSS is not in this version; expected a file")
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        expected = "a policy file (named with --policy or ORGSHARE_POLICY)"
+        raise ConfigurationError(f"{source}: cannot be read: {reason}; expected {expected}") from error
+    return parse(content, source=source, base=Path(path).parent)
+
+
+def parse(text: str | bytes, *, source: str, base: Path) -> Policy:
+    """Read the text of a policy. ``source`` names it in messages, ``base`` is what relative paths start from.
+
+    A ``ConfigurationError`` has one line for each problem, in the order of the file:
+    ``FILE:LINE: PLACE: what is wrong; expected what (how to mend it)``.
+    """
+    try:
+        root = yaml_places.read(text, source)
+        policy = _policy(root, base)
+    except RecursionError:
+        raise ConfigurationError(f"{source}: nested too deeply; expected a policy") from None
+    root.document.raise_problems()
+    return policy
+
+
+def _policy(root: Value, base: Path) -> Policy:
+    required = {
+        "version": "version: 1",
+        "deployment": "a name for this installation, such as golden-images",
+        "mode": "observe, add or enforce (observe changes nothing)",
+        "state": _STATE,
+        "directory": "how the organization is read: {account: ..., role: ...}",
+        "owners": "the accounts whose images are shared: [{account: ..., regions: ..., role: ...}]",
+        "rules": "a list of rules ([] where nothing is to be shared)",
+    }
+    fields = _fields(root, required=required, optional=("never", "safety"))
+    _read(fields, "version", _version, None)
+    mode: Mode = _read(fields, "mode", forms.choice(MODES), "enforce")
+    state = _read(fields, "state", _state, PurePosixPath())
+    owners: tuple[Owner, ...] = _read(fields, "owners", _owners, ())
+    policy = Policy(
+        deployment=_read(fields, "deployment", forms.deployment_name, ""),
+        mode=mode,
+        state=str(base.absolute() / state),
+        directory=_read(fields, "directory", _directory, DirectoryReader("")),
+        owners=owners,
+        rules=_read(fields, "rules", lambda value: _rules(value, mode, owners), ()),
+        never=_read(fields, "never", _exclusion, Exclusion()),
+        limits=_read(fields, "safety", _safety, _LIMITS),
+        source=root.document.source,
+    )
+    return msgspec.structs.replace(policy, digest="" if root.document.problems else _digest(policy, state))
+
+
+def _version(value: Value) -> None:
+    if value.kind != "int":
+        value.problem(f"got {value.got}", "the number 1, without quotes")
+    elif value.raw != "1":
+        # Nothing else in a file of another version can be judged, so nothing else is named.
+        what = f"{value.place}: got {value.got}; expected 1 (this version reads version 1)"
+        raise value.document.error(value.line, what)
+
+
+def _state(value: Value) -> PurePosixPath:
+    text = forms.text(_STATE)(value)
+    scheme, _, path = text.partition(":")
+    if scheme == "oss":
+        value.problem("a state in OSS is not in this version", _STATE)
+    elif text and (scheme != "file" or not path.strip("/")):
+        value.problem(f"got {value.got}", _STATE)
+    elif path.startswith("//") and not path.startswith("///"):
+        value.problem(f"{value.got} names another host", _STATE)
+    elif path.startswith("~"):
+        value.problem(f"~ in {value.got} stands for no home here", _STATE)
+    return PurePosixPath(path)
+
+
+def _directory(value: Value) -> DirectoryReader:
+    required = {"account": "the id of the management account, in quotes"}
+    later = {"nested_folder_targets": _unknown_yes_no, "settle": forms.duration}
+    fields = _fields(value, required=required, optional=("role",), later=later)
+    account = _read(fields, "account", forms.account_id, "")
+    return DirectoryReader(account, _read(fields, "role", forms.role_in(account), None))
+
+
+def _unknown_yes_no(value: Value) -> None:
+    if value.kind != "bool":  # YAML makes that of a bare yes or no
+        forms.choice(("unknown", "yes", "no"))(value)
+
+
+def _owners(value: Value) -> tuple[Owner, ...]:
+    seen: dict[str, Value] = {}
+    owners = []
+    first_without_role: Value | None = None
+    for item in _some(value, "a list of owners: [{account: ..., regions: ..., role: ...}]"):
+        owner = _owner(item)
+        _once(seen, owner.account, item, "owner")
+        if owner.role is None and first_without_role is not None and item.kind == "map":
+            wrong = f"no role, and {first_without_role.place} in line {first_without_role.line} has none either"
+            item.problem(wrong, "a role for every owner but the account that runs the functions")
+        elif owner.role is None:
+            first_without_role = item
+        owners.append(owner)
+    return tuple(owners)
+
+
+def _owner(value: Value) -> Owner:
+    required = {"account": "the id of the owner, in quotes", "regions": "a list of region ids, or all"}
+    fields = _fields(value, required=required, optional=("role", "quotas"))
+    account = _read(fields, "account", forms.account_id, "")
+    return Owner(
+        account,
+        regions=_read(fields, "regions", _regions, None),
+        role=_read(fields, "role", forms.role_in(account), None),
+        accounts_per_image=_read(fields, "quotas", _accounts_per_image, ACCOUNTS_PER_IMAGE),
+    )
+
+
+def _regions(value: Value) -> tuple[str, ...] | None:
+    if value.kind == "str" and value.raw == "all":
+        return None
+    return _sorted(_some(value, "a list of region ids, such as [cn-hangzhou], or all"), forms.region_id)
+
+
+def _accounts_per_image(value: Value) -> int:
+    fields = _fields(value, optional=("accounts_per_image",))
+    return _read(fields, "accounts_per_image", forms.whole(least=1), ACCOUNTS_PER_IMAGE)
+
+
+def _rules(value: Value, mode: Mode, owners: Sequence[Owner]) -> tuple[Rule, ...]:
+    seen: dict[str, Value] = {}
+    rules = []
+    for item in value.items("a list of rules ([] where nothing is to be shared)"):
+        rule = _rule(item, mode, owners)
+        _once(seen, rule.name, item, "name")
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _rule(value: Value, mode: Mode, owners: Sequence[Owner]) -> Rule:
+    required = {
+        "name": "a name of its own for the rule",
+        "images": "a choice of images, such as {tags: {share: org}}",
+        "audience": "those who get them, such as {folders: [root]}",
+    }
+    fields = _fields(value, required=required, optional=("channel", "mode"))
+    return Rule(
+        name=_read(fields, "name", forms.text(required["name"]), ""),
+        images=_read(fields, "images", lambda images: _images(images, owners), ImageSelector()),
+        audience=_read(fields, "audience", _audience, Audience()),
+        channel=_read(fields, "channel", forms.choice(_CHANNELS, later=("directory",)), "auto"),
+        mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
+        place=f"{value.document.source}:{value.line}",
+    )
+
+
+def _rule_mode(value: Value, whole: Mode) -> Mode:
+    mode = forms.choice(MODES)(value)
+    as_careful = MODES[: MODES.index(whole) + 1]
+    if value.raw == mode and mode not in as_careful:
+        wrong = f"{mode} is less careful than {whole}, the mode of the whole policy"
+        value.problem(wrong, f"{either(as_careful)} (a rule may be more careful than the whole, never less)")
+    return mode
+
+
+def _images(value: Value, owners: Sequence[Owner]) -> ImageSelector:
+    before = len(value.document.problems)
+    fields = _fields(value, optional=("service", "owner", "region", *_SELECTORS))
+    if len(value.document.problems) == before and not any(key in fields for key in _SELECTORS):
+        value.problem("selects no images", f"at least one of {either(_SELECTORS)}")
+    # Checked and not kept: this version has one service.
+    _sorted(_one_or_more(fields, "service"), forms.choice(("ecs",), later=("eds",)))
+    name = forms.text('the name of an image or a pattern, such as "golden-*"')
+    owner, region = _one_or_more(fields, "owner"), _one_or_more(fields, "region")
+    selector = ImageSelector(
+        owners=frozenset(map(forms.account_id, owner)),
+        regions=frozenset(map(forms.region_id, region)),
+        ids=frozenset(map(forms.image_id, _one_or_more(fields, "ids"))),
+        names=_sorted(_one_or_more(fields, "name"), name),
+        families=frozenset(map(forms.text("the name of an image family"), _one_or_more(fields, "family"))),
+        tags=_read(fields, "tags", _tags, ()),
+    )
+    _check_listed(owner, region, selector, owners)
+    return selector
+
+
+def _check_listed(
+    owner: Sequence[Value], region: Sequence[Value], selector: ImageSelector, owners: Sequence[Owner]
+) -> None:
+    """Owners and regions that the policy does not list would make a rule that never matches.
+
+    Where an owner's id or region is wrong (an empty placeholder), that has to be mended first.
+    """
+    accounts = {one.account for one in owners}
+    for item in owner:
+        if item.raw in selector.owners - accounts and accounts and "" not in accounts:
+            wrong = f"{item.raw} is not among the owners, so the rule would never match"
+            item.problem(wrong, either(sorted(accounts)))
+    chosen = [one for one in owners if not selector.owners or one.account in selector.owners]
+    regions = {listed for one in chosen for listed in one.regions or ()}
+    everywhere = any(one.regions is None for one in chosen)
+    for item in region:
+        if item.raw in selector.regions - regions and regions and "" not in regions and not everywhere:
+            wrong = f"{item.raw} is no region of its owners, so the rule would never match"
+            item.problem(wrong, either(sorted(regions)))
+
+
+def _audience(value: Value) -> Audience:
+    before = len(value.document.problems)
+    fields = _fields(value, optional=(*_AUDIENCES, "except"))
+    named = [key for key in _AUDIENCES if key in fields]
+    nobody = all(key in _MAY_BE_EMPTY and fields[key].empty for key in named)
+    if len(value.document.problems) == before and nobody:
+        value.problem("names nobody", f"at least one of {either(_AUDIENCES)}")
+    audience = Audience(
+        folders=_read(fields, "folders", _folders, ()),
+        account_tags=_read(fields, "account_tags", _tags, ()),
+        accounts=_read(fields, "accounts", _accounts, frozenset()),
+        partners=_read(fields, "partners", _partners, ()),
+        excluded=_read(fields, "except", _exclusion, Exclusion()),
+    )
+    if "account_tags" in fields and "folders" not in fields:
+        # Tags alone narrow the whole organization.
+        return msgspec.structs.replace(audience, folders=("root",))
+    return audience
+
+
+def _folders(value: Value) -> tuple[str, ...]:
+    return _sorted(_some(value, "a list of folder ids, such as [root, fd-abc123]"), forms.folder_id)
+
+
+def _accounts(value: Value) -> frozenset[str]:
+    return frozenset(map(forms.account_id, value.items("a list of account ids in quotes")))
+
+
+def _partners(value: Value) -> tuple[Partner, ...]:
+    seen: dict[str, Value] = {}
+    partners = []
+    for item in value.items("a list of account ids in quotes or of {account: ..., name: ..., until: ...}"):
+        partner = _partner(item)
+        _once(seen, partner.account, item, "partner")
+        partners.append(partner)
+    return tuple(sorted(partners, key=lambda partner: partner.account))
+
+
+def _partner(value: Value) -> Partner:
+    if value.kind != "map":
+        return Partner(forms.account_id(value))
+    required = {"account": "the id of the partner, in quotes"}
+    fields = _fields(value, required=required, optional=("name", "until"))
+    return Partner(
+        _read(fields, "account", forms.account_id, ""),
+        name=_read(fields, "name", forms.text("the name of the partner"), ""),
+        until=_read(fields, "until", forms.day, None),
+    )
+
+
+def _exclusion(value: Value) -> Exclusion:
+    """``except`` and ``never``. An empty list is as clear here as none: it takes nobody away."""
+    fields = _fields(value, optional=("accounts", "folders", "accept_moves"))
+    if _read(fields, "accept_moves", forms.flag, default=False):
+        fields["accept_moves"].problem("true is not in this version", "false")
+    folders = fields["folders"].items("a list of folder ids") if "folders" in fields else []
+    return Exclusion(
+        accounts=_read(fields, "accounts", _accounts, frozenset()),
+        folders=frozenset(map(forms.folder_id, folders)),
+    )
+
+
+def _tags(value: Value) -> Tags:
+    expected = "tags, such as {share: org}"
+    # The vendor lets a tag have a key alone.
+    tag_value = forms.text("the value of a tag", may_be_empty=True)
+    tags: dict[str, frozenset[str]] = {}
+    for name, key, item in value.entries(expected):
+        forms.text("the key of a tag")(key)
+        tags[name] = frozenset(map(tag_value, _one_or_more({name: item}, name)))
+    if value.kind == "map" and not tags:
+        value.problem("empty", expected)
+    return tuple(sorted(tags.items()))
+
+
+def _safety(value: Value) -> Limits:
+    fields = _fields(value, optional=("hold_when", "partners", "grace", "on_leave", "unmanaged"))
+    _read(fields, "partners", forms.choice(("run",), later=("hold",)), None)
+    _read(fields, "unmanaged", forms.choice(("keep",), later=("adopt", "revoke")), None)
+    _read(fields, "on_leave", _on_leave, None)
+    if _read(fields, "grace", forms.duration, 0):
+        fields["grace"].problem(f"{fields['grace'].got} is not in this version", "0s")
+    return _read(fields, "hold_when", _hold_when, _LIMITS)
+
+
+def _on_leave(value: Value) -> None:
+    if forms.is_duration(value):
+        value.problem(f"{value.got} is not in this version", "revoke")
+    else:
+        forms.choice(("revoke",), later=("keep",))(value)
+
+
+def _hold_when(value: Value) -> Limits:
+    optional = ("lost_pairs", "lost_percent", "departed")
+    fields = _fields(value, optional=optional, later={"window": forms.duration})
+    departed: Fields = {}
+    if "departed" in fields:
+        departed = _fields(fields["departed"], optional=("accounts", "percent"))
+    count = forms.whole(least=0)
+    return Limits(
+        lost_pairs=_read(fields, "lost_pairs", count, _LIMITS.lost_pairs),
+        lost_percent=_read(fields, "lost_percent", forms.percent, _LIMITS.lost_percent),
+        departed_accounts=_read(departed, "accounts", count, _LIMITS.departed_accounts),
+        departed_percent=_read(departed, "percent", forms.percent, _LIMITS.departed_percent),
+    )
+
+
+def _fields(
+    value: Value,
+    *,
+    required: Mapping[str, str] = _NONE,
+    optional: Sequence[str] = (),
+    later: Mapping[str, Form[object]] = _NONE,
+) -> Fields:
+    return value.fields(required=required, optional=optional, reserved={**_RESERVED, **later})
+
+
+def _read(fields: Fields, key: str, form: Form[T], default: T) -> T:
+    return form(fields[key]) if key in fields else default
+
+
+def _some(value: Value, expected: str) -> list[Value]:
+    """The items of a list that must not be empty."""
+    if value.empty:
+        value.problem("empty", expected)
+    return value.items(expected)
+
+
+def _one_or_more(fields: Fields, key: str) -> list[Value]:
+    """The value of a key, or the items of the list that it is; an empty list would match nothing."""
+    if key not in fields:
+        return []
+    value = fields[key]
+    return _some(value, "a value or a list of values") if value.kind == "list" else [value]
+
+
+def _sorted(values: Sequence[Value], form: Form[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(map(form, values))))
+
+
+def _once(seen: dict[str, Value], key: str, value: Value, what: str) -> None:
+    """Note the second use of what has to be unique; ``key`` is empty where it is wrong anyway."""
+    first = seen.setdefault(key, value)
+    if key and first is not value:
+        wrong = f"the {what} {shown(key)} stands in {first.place} (line {first.line}) already"
+        value.problem(wrong, f"each {what} once")
+
+
+def _digest(policy: Policy, state: PurePosixPath) -> str:
+    """A hash of what the policy means: the same for any order, comment or spelling that means the same.
+
+    The state counts as it is written, so that one policy has one digest wherever its folder lies.
+    """
+    rules = sorted(policy.rules, key=lambda rule: rule.name)
+    meaning = msgspec.structs.replace(
+        policy,
+        state=str(state),
+        owners=tuple(sorted(policy.owners, key=lambda owner: owner.account)),
+        rules=tuple(msgspec.structs.replace(rule, place="") for rule in rules),
+        source="",
+    )
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(meaning, order="deterministic")).hexdigest()

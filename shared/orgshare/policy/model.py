@@ -1,0 +1,121 @@
+"""What a policy means, after loading: names resolved to types, defaults filled in, everything frozen.
+
+``loading`` makes these from YAML and is the only place that knows the file's form. The rest of the program never
+sees a raw key. A mistake here would be a default that widens access: every default is the careful one.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from msgspec import Struct
+
+Mode = Literal["observe", "add", "enforce"]
+Channel = Literal["auto", "direct"]
+
+MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
+"""From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
+
+ACCOUNTS_PER_IMAGE = 50
+"""Accounts that one custom image can be shared with unless Quota Center raised it.
+
+https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission
+"""
+
+
+class DirectoryReader(Struct, frozen=True):
+    """How the organization is read: as the management account, or through a role in it."""
+
+    account: str
+    role: str | None = None
+
+
+class Owner(Struct, frozen=True):
+    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has."""
+
+    account: str
+    regions: tuple[str, ...] | None
+    role: str | None = None
+    accounts_per_image: int = ACCOUNTS_PER_IMAGE
+
+
+class ImageSelector(Struct, frozen=True):
+    """Which images a rule speaks of: every field that is not empty must match, any of its values will do."""
+
+    owners: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
+    families: frozenset[str] = frozenset()
+    tags: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+class Partner(Struct, frozen=True):
+    """An account outside the organization. ``until`` is the last day (UTC) on which it is wanted."""
+
+    account: str
+    name: str = ""
+    until: date | None = None
+
+
+class Exclusion(Struct, frozen=True):
+    """Accounts and folders (with all their subfolders) that are taken away."""
+
+    accounts: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+
+
+class Audience(Struct, frozen=True):
+    """(``folders`` narrowed by ``account_tags``) plus ``accounts`` plus ``partners``, less ``excluded``.
+
+    Tags alone speak of the whole organization: they come with ``folders=("root",)``.
+    """
+
+    folders: tuple[str, ...] = ()
+    account_tags: tuple[tuple[str, frozenset[str]], ...] = ()
+    accounts: frozenset[str] = frozenset()
+    partners: tuple[Partner, ...] = ()
+    excluded: Exclusion = Exclusion()
+
+
+class Rule(Struct, frozen=True):
+    """One rule; ``mode`` is already the more careful of its own and the deployment's, ``place`` is file:line."""
+
+    name: str
+    images: ImageSelector
+    audience: Audience
+    channel: Channel = "auto"
+    mode: Mode = "enforce"
+    place: str = ""
+
+
+class Limits(Struct, frozen=True):
+    """When the guard holds: any limit that is passed holds; 0 is a limit of none."""
+
+    lost_pairs: int = 200
+    lost_percent: float = 20.0
+    departed_accounts: int = 5
+    departed_percent: float = 5.0
+
+
+class Policy(Struct, frozen=True):
+    """A whole policy. ``digest`` is over the meaning of the file, so comments and order of keys do not change it."""
+
+    deployment: str
+    mode: Mode
+    state: str
+    directory: DirectoryReader
+    owners: tuple[Owner, ...]
+    rules: tuple[Rule, ...]
+    never: Exclusion = Exclusion()
+    limits: Limits = Limits()
+    source: str = ""
+    digest: str = ""
+
+    def owner(self, account: str) -> Owner:
+        """The owner with this account id; a ``KeyError`` if the policy has none."""
+        for owner in self.owners:
+            if owner.account == account:
+                return owner
+        raise KeyError(account)

@@ -1,0 +1,93 @@
+"""What the program needs of a cloud, as small interfaces; ``orgshare.alibaba`` is the one implementation.
+
+Pages are handed on as pages, because whether a list is complete is decided in ``observe``, once for all lists.
+
+Every method may raise ``VendorError``: ``Refused`` where the cloud refused, ``TryAgain`` (and its kinds) where trying
+again could have helped and has been tried. A member or image that does not exist is ``None``, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from orgshare.words import Grant, Image, Member, Shard
+
+Row = TypeVar("Row")
+
+PAGE_SIZE = 100
+"""Rows a page, the most that every list read here allows."""
+
+
+class Page(Struct, Generic[Row], frozen=True):
+    """One page of a list and the number of rows that the whole list is said to have."""
+
+    rows: tuple[Row, ...]
+    total: int
+
+
+class DirectoryIdentity(Struct, frozen=True):
+    """The resource directory's own id, its management account, and the id of its Root folder."""
+
+    id: str
+    management: str
+    root: str
+
+
+class Directory(Protocol):
+    """Reads the organization."""
+
+    def identity(self) -> DirectoryIdentity:
+        """Whose directory this is."""
+
+    def members(self, page: int) -> Page[Member]:
+        """One page of all members, with tags; pages are counted from 1."""
+
+    def member(self, account: str) -> Member | None:
+        """One account; ``None`` only if the directory says that it has no such account."""
+
+    def folder_exists(self, folder: str) -> bool:
+        """Whether the directory has this folder."""
+
+
+class ImageService(Protocol):
+    """Reads and shares the images of one shard."""
+
+    def images(self, page: int) -> Page[Image]:
+        """One page of the owner's own images, of every status."""
+
+    def image(self, image: str) -> Image | None:
+        """One of the owner's own images by its id, of every status."""
+
+    def visible_image(self, image: str) -> Image | None:
+        """An image that the owner can see, whoever owns it; ``alias`` says whose it is."""
+
+    def grants(self, image: str, page: int) -> Page[Grant]:
+        """One page of the accounts that the image is shared with directly."""
+
+    def share(self, image: str, *, add: Sequence[str], remove: Sequence[str]) -> None:
+        """One call that adds and removes direct grants: at most 10 of each, or some would be lost silently."""
+
+
+class Cloud(Protocol):
+    """Everything that is reached with one set of credentials."""
+
+    def caller(self) -> str:
+        """The account and principal whose credentials these are, for a person to read."""
+
+    def account(self) -> str:
+        """The account whose credentials these are."""
+
+    def directory(self) -> Directory:
+        """The organization, through its reader role if the policy names one."""
+
+    def images(self, shard: Shard) -> ImageService:
+        """The images of one shard, through the owner's role if the policy names one."""
+
+    def regions(self, owner: str) -> tuple[str, ...]:
+        """The regions that the owner's account has."""
+
+    def calls(self) -> Mapping[str, int]:
+        """How often each operation was called so far, ``ecs:DescribeImages`` and the like."""

@@ -1,0 +1,336 @@
+"""The JSON documents: exactly the contract's keys in the contract's order, every list sorted.
+
+Other programs rely on these shapes, so a key is never renamed and never left out; what is empty is an empty list or
+text. What can go wrong: two reports of the same facts that differ in their bytes. So nothing here depends on the
+order in which things were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from msgspec import Struct
+
+from orgshare.decide.decisions import ImageDecision
+from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Refusal, Summary, in_order
+from orgshare.guard import APPROVAL_STANDS, Approval, RecordedHold
+from orgshare.policy.model import Policy
+from orgshare.report.explaining import Explanation
+from orgshare.way.applying import Applied, Failure
+from orgshare.way.planning import Planned
+from orgshare.words import Incomplete, Shard
+
+Document = dict[str, Any]
+
+SCHEMA = 1
+
+
+class About(Struct, frozen=True):
+    """What a report is about: ``policy`` is the policy's digest, ``directory`` the organization's id."""
+
+    deployment: str
+    mode: str
+    directory: str
+    policy: str
+
+
+def about(policy: Policy, directory: str) -> About:
+    """What every report of this policy in this organization is about."""
+    return About(policy.deployment, policy.mode, directory, policy.digest)
+
+
+def plan_document(plan: Plan, about: About) -> Document:
+    """A plan."""
+    return {
+        "schema": SCHEMA,
+        "deployment": about.deployment,
+        "mode": about.mode,
+        "directory": about.directory,
+        "policy": about.policy,
+        "digest": plan.digest(),
+        "changes": [change_row(change) for change in in_order(plan.changes)],
+        "held": _sorted(hold_row(hold) for hold in plan.held),
+        "refused": _sorted(refusal_row(refusal) for refusal in plan.refused),
+        "findings": _sorted(finding_row(finding) for finding in plan.findings),
+        "pending": _sorted(pending_row(pending) for pending in plan.pending),
+        "incomplete": _sorted(incomplete_row(gap) for gap in plan.incomplete),
+        "summary": _summary(plan.summary),
+    }
+
+
+def planned_document(planned: Planned) -> Document:
+    """The plan that a run made."""
+    return plan_document(planned.plan, about(planned.facts.policy, planned.looked.organization.id))
+
+
+def unread_document(policy: Policy, directory: str, why: str) -> Document:
+    """The plan of a run that could not read the organization."""
+    return plan_document(Plan(incomplete=unread(policy, why)), about(policy, directory))
+
+
+def unread(policy: Policy, why: str) -> tuple[Incomplete, ...]:
+    """What is incomplete where the organization cannot be read: every rule, and without rules every owner."""
+    rules = tuple(Incomplete("rule", rule.name, why) for rule in policy.rules)
+    return rules or tuple(Incomplete("shard", f"ecs/{owner.account}/*", why) for owner in policy.owners)
+
+
+def apply_document(applied: Applied, *, calls: Mapping[str, int]) -> Document:
+    """What a run set out to do, and what became of it. ``calls`` counts every call of the run by its operation."""
+    planned = applied.planned
+    return {
+        **plan_document(applied.plan, about(planned.facts.policy, planned.looked.organization.id)),
+        **_outcome(applied.done, applied.failed, calls),
+    }
+
+
+def not_applied_document(plan: Document, *, calls: Mapping[str, int]) -> Document:
+    """The report of an apply that carried nothing out, from the plan's document."""
+    return {**plan, **_outcome((), (), calls)}
+
+
+def status_document(planned: Planned) -> Document:
+    """Every image that rules select or that we shared, with everybody who can use it."""
+    plan = planned_document(planned)
+    unread = {gap.name for gap in planned.looked.incomplete if gap.where == "shard"}
+    shards = {str(shard): moment(planned.now) for shard in planned.looked.services}
+    return {
+        "images": _sorted(_image_row(planned, decision) for decision in planned.decisions.images),
+        **{key: plan[key] for key in ("held", "refused", "findings", "pending", "incomplete")},
+        "shards": [
+            {"shard": shard, "read_at": shards.get(shard)} for shard in sorted({*shards, *(unread - shards.keys())})
+        ],
+    }
+
+
+def unread_status_document(policy: Policy, directory: str, why: str) -> Document:
+    """The status where the organization could not be read."""
+    plan = unread_document(policy, directory, why)
+    lists = {key: plan[key] for key in ("held", "refused", "findings", "pending", "incomplete")}
+    return {"images": [], **lists, "shards": []}
+
+
+def explain_document(explanation: Explanation) -> Document:
+    """Whether one account can use one image, and why."""
+    return {
+        "image": explanation.image.id,
+        "account": explanation.account,
+        "wanted": explanation.wanted,
+        "has": explanation.has,
+        "channels": list(explanation.channels),
+        "rules": sorted(explanation.rules),
+        "why": explanation.why(),
+        "pending": _sorted(pending_row(pending) for pending in explanation.pending),
+        "held": _sorted(hold_row(hold) for hold in explanation.held),
+    }
+
+
+def who_document(decisions: Iterable[ImageDecision], *, account: str | None = None) -> Document:
+    """Every pair with access to these images; of one account only, if it is named."""
+    rows = (
+        {"image": decision.image.id, "account": each, "channels": channels(decision, each)}
+        for decision in decisions
+        for each in decision.has()
+        if account is None or each == account
+    )
+    return {"access": _sorted(rows)}
+
+
+def holds_document(
+    holds: Iterable[RecordedHold], approvals: Iterable[Approval], shards: Mapping[str, Shard], now: datetime
+) -> Document:
+    """The holds that the state has, with what they would revoke, and the approvals that stand.
+
+    ``shards`` says where each image is; an image that no ledger knows any more is somewhere unnamed.
+    """
+    standing = [approval for approval in approvals if approval.stands(now)]
+    return {
+        "held": _sorted(recorded_hold_row(hold, standing, shards) for hold in holds),
+        "approved": [approval_row(approval) for approval in sorted(standing, key=lambda a: (a.at, a.pairs))],
+    }
+
+
+def change_row(change: Change) -> Document:
+    """A change. ``targets`` and ``share`` belong to resource shares and are empty for direct grants."""
+    return {
+        "action": change.action,
+        "service": change.shard.service,
+        "owner": change.shard.owner,
+        "region": change.shard.region,
+        "images": [change.image],
+        "accounts": sorted(change.accounts),
+        "targets": [],
+        "share": "",
+        "rules": sorted(change.rules),
+        "gained": change.gained,
+        "lost": change.lost,
+        "why": change.why,
+    }
+
+
+def hold_row(hold: Hold) -> Document:
+    """A hold. It stands until a person decides or its reason goes, so ``expires`` is null until it is approved."""
+    return {
+        "id": hold.id,
+        "since": moment(hold.since),
+        "expires": None,
+        "why": hold.why,
+        "lost_pairs": len(hold.pairs),
+        "changes": [change_row(change) for change in in_order(hold.changes)],
+    }
+
+
+def recorded_hold_row(hold: RecordedHold, approvals: Iterable[Approval], shards: Mapping[str, Shard]) -> Document:
+    """A hold of the state, in the form of a plan's. ``expires`` is the end of the approval that releases it all."""
+    pairs = frozenset(hold.pairs)
+    ends = [expires(approval) for approval in approvals if pairs <= frozenset(approval.pairs)]
+    by_image: dict[str, list[str]] = {}
+    for pair in hold.pairs:
+        by_image.setdefault(pair.image, []).append(pair.account)
+    rows = []
+    for image, accounts in by_image.items():
+        shard = shards.get(image)
+        rows.append(
+            {
+                "action": "revoke",
+                "service": shard.service if shard else "",
+                "owner": shard.owner if shard else "",
+                "region": shard.region if shard else "",
+                "images": [image],
+                "accounts": sorted(accounts),
+                "targets": [],
+                "share": "",
+                "rules": [],
+                "gained": 0,
+                "lost": len(accounts),
+                "why": "held",
+            }
+        )
+    return {
+        "id": hold.id,
+        "since": moment(hold.since),
+        "expires": moment(max(ends)) if ends else None,
+        "why": hold.why,
+        "lost_pairs": len(hold.pairs),
+        "changes": _sorted(rows),
+    }
+
+
+def approval_row(approval: Approval) -> Document:
+    """An approval that stands."""
+    return {
+        "at": moment(approval.at),
+        "expires": moment(expires(approval)),
+        "who": approval.who,
+        "reason": approval.reason,
+        "lost_pairs": len(approval.pairs),
+    }
+
+
+def failure_row(failure: Failure) -> Document:
+    """A change that failed: the change, with the vendor's code and request id, and what to do."""
+    return {
+        **change_row(failure.change),
+        "code": failure.code,
+        "request_id": failure.request_id,
+        "remedy": failure.remedy,
+    }
+
+
+def refusal_row(refusal: Refusal) -> Document:
+    """A refusal."""
+    return {
+        "image": refusal.image,
+        "rules": sorted(refusal.rules),
+        "reason": refusal.reason,
+        "accounts": sorted(refusal.accounts),
+        "accounts_total": refusal.accounts_total,
+        "remedy": refusal.remedy,
+    }
+
+
+def finding_row(finding: Finding) -> Document:
+    """A finding."""
+    return {"kind": finding.kind, "image": finding.image, "account": finding.account, "why": finding.why}
+
+
+def pending_row(pending: Pending) -> Document:
+    """Something under way."""
+    return {
+        "share": pending.share,
+        "entity": pending.entity,
+        "status": pending.status,
+        "since": pending.since.replace("+00:00", "Z"),
+    }
+
+
+def incomplete_row(gap: Incomplete) -> Document:
+    """Something that was not read, under the key that says what it is."""
+    return {gap.where: gap.name, "why": gap.why}
+
+
+def channels(decision: ImageDecision, account: str) -> list[str]:
+    """The channels through which an account has an image."""
+    direct = ["direct"] if account in decision.direct else []
+    return [*direct, "directory"] if account in decision.coverage.possible else direct
+
+
+def in_step(decision: ImageDecision) -> bool:
+    """Whether everybody who is wanted has the image and nobody of ours has it who is not."""
+    return decision.wanted <= decision.has() and not decision.losses
+
+
+def expires(approval: Approval) -> datetime:
+    """When an approval ends."""
+    return approval.at + APPROVAL_STANDS
+
+
+def moment(time: datetime) -> str:
+    """A time as reports write it."""
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _outcome(done: Iterable[Change], failed: Iterable[Failure], calls: Mapping[str, int]) -> Document:
+    return {
+        "done": [change_row(change) for change in in_order(done)],
+        "failed": _sorted(failure_row(failure) for failure in failed),
+        "calls": dict(sorted(calls.items())),
+    }
+
+
+def _image_row(planned: Planned, decision: ImageDecision) -> Document:
+    image = decision.image
+    names = [planned.decisions.audiences[index].rule.name for index in decision.rules]
+    return {
+        "image": image.id,
+        "service": image.shard.service,
+        "owner": image.shard.owner,
+        "region": image.shard.region,
+        "rules": sorted(names),
+        "in_step": in_step(decision),
+        "access": [
+            {"account": account, "channels": channels(decision, account), "managed": account in decision.ours}
+            for account in sorted(decision.has())
+        ],
+    }
+
+
+def _summary(summary: Summary) -> Document:
+    return {
+        "images": summary.images,
+        "accounts": summary.accounts,
+        "wanted": summary.wanted,
+        "in_step": summary.in_step,
+        "gained": summary.gained,
+        "lost": summary.lost,
+    }
+
+
+def _sorted(rows: Iterable[Document]) -> list[Document]:
+    """Rows by the values of their keys, in the order of the keys."""
+    return sorted(rows, key=lambda row: [(key, _comparable(value)) for key, value in row.items()])
+
+
+def _comparable(value: object) -> Any:
+    return (value is not None, value if not isinstance(value, list) else str(value))

@@ -1,0 +1,64 @@
+"""The names that people know accounts and images by, to stand beside their ids.
+
+Names come from outside and go to a terminal, so what is not printable is replaced. What can go wrong is a name that is
+taken for the thing: names repeat and change, so an id is never left out for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from orgshare.policy.model import Policy
+from orgshare.way.planning import Planned
+from orgshare.words import Image, Organization, Shard
+
+LONGEST = 60
+
+
+class Names(Struct, frozen=True):
+    """Names of accounts and rows of images, by id. What has none is shown by its id alone."""
+
+    accounts: Mapping[str, str] = MappingProxyType({})
+    images: Mapping[str, Image] = MappingProxyType({})
+
+    def account(self, account: str) -> str:
+        """An account's name, or nothing."""
+        return printable(self.accounts.get(account, ""))
+
+    def named_account(self, account: str) -> str:
+        """An account's id, with its name where it has one."""
+        return f"{account} {self.account(account)}".rstrip()
+
+    def image(self, image: str) -> str:
+        """An image's name, or nothing."""
+        row = self.images.get(image)
+        return printable(row.name) if row is not None else ""
+
+    def place(self, shard: Shard) -> str:
+        """Where a shard's images are, and whose."""
+        return f"{shard.service} {shard.region}, owner {self.named_account(shard.owner)}"
+
+
+NO_NAMES = Names()
+
+
+def names_of(planned: Planned, *more: Image) -> Names:
+    """The names that a run learned."""
+    images = {image.id: image for image in (*(r.image for r in planned.looked.readings), *more)}
+    return Names(account_names(planned.facts.policy, planned.looked.organization), images)
+
+
+def account_names(policy: Policy, organization: Organization) -> Mapping[str, str]:
+    """The names of members, of the management account, and of the policy's partners."""
+    partners = {p.account: p.name for rule in policy.rules for p in rule.audience.partners if p.name}
+    members = {member.id: member.name for member in organization.members.values() if member.name}
+    return {**partners, organization.management: "management account", **members}
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what would move a terminal's cursor, and of bounded length."""
+    clean = "".join(character if character.isprintable() else "?" for character in text)
+    return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "…"

@@ -1,0 +1,119 @@
+"""The counts of ``status``: the same numbers for every rule, every shard and every image, from one run's facts.
+
+Pure counting. What can go wrong is a pair that is counted nowhere: so what is wanted is in step, due, pending,
+refused, or left (a rule is frozen or only observes), and what is unread is counted as images, never as nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import add
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from orgshare.decide.decisions import ImageDecision
+from orgshare.decide.selection import selector
+from orgshare.report.documents import in_step
+from orgshare.way.planning import Planned
+from orgshare.words import Pair
+
+
+class Counts(Struct, frozen=True):
+    """Pairs, but for ``images`` and ``unread``, which are images. ``due`` are grants and revokes of the next apply."""
+
+    images: int = 0
+    wanted: int = 0
+    in_step: int = 0
+    due: int = 0
+    pending: int = 0
+    refused: int = 0
+    held: int = 0
+    unread: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*map(add, astuple(self), astuple(other)))
+
+
+class Row(Struct, frozen=True):
+    """One line of an overview; ``quiet`` is whether there is nothing to see there."""
+
+    name: str
+    counts: Counts
+    quiet: bool = False
+
+
+class Overview(Struct, frozen=True):
+    """All three tables, each in the order of its names (rules in the policy's order)."""
+
+    rules: tuple[Row, ...]
+    shards: tuple[Row, ...]
+    images: tuple[Row, ...]
+    whole: Counts
+
+
+def overview(planned: Planned) -> Overview:
+    """The overview of one run."""
+    held = frozenset(pair for hold in planned.plan.held for pair in hold.pairs)
+    decisions = planned.decisions.images
+    by_image = {decision.image.id: _counts(decision, held) for decision in decisions}
+    unread = [reading.image for reading in planned.looked.readings if reading.grants is None]
+    select = selector(planned.facts.policy)
+    rules = []
+    for index, audience in enumerate(planned.decisions.audiences):
+        name = audience.rule.name
+        chosen = [d for d in decisions if index in d.rules]
+        counts = sum((_counts(d, held, audience.wanted, name) for d in chosen), Counts())
+        counts += Counts(unread=sum(index in select(image) for image in unread))
+        rules.append(Row(name, counts))
+    shards = []
+    for shard in sorted({*planned.looked.services, *(d.image.shard for d in decisions)}):
+        counts = sum((by_image[d.image.id] for d in decisions if d.image.shard == shard), Counts())
+        shards.append(Row(str(shard), counts + Counts(unread=sum(image.shard == shard for image in unread))))
+    images = [
+        Row(decision.image.id, by_image[decision.image.id], quiet=_quiet(decision, by_image[decision.image.id]))
+        for decision in decisions
+    ]
+    images += [Row(image.id, Counts(unread=1)) for image in unread]
+    return Overview(
+        rules=tuple(rules),
+        shards=tuple(shards),
+        images=tuple(sorted(images, key=lambda row: row.name)),
+        whole=sum((row.counts for row in shards), Counts()),
+    )
+
+
+def _counts(
+    decision: ImageDecision, held: frozenset[Pair], wanted: frozenset[str] | None = None, rule: str | None = None
+) -> Counts:
+    """The counts of an image, or of one rule's part in it."""
+    wanted = decision.wanted if wanted is None else wanted & decision.wanted
+    losses = [loss for loss in decision.losses if rule is None or rule in loss.rules]
+    return Counts(
+        images=1,
+        wanted=len(wanted),
+        in_step=len(wanted & decision.has()),
+        due=len(wanted.intersection(decision.grants)) + sum(loss.pair not in held for loss in losses),
+        pending=sum(pending.entity.rpartition("/")[2] in wanted for pending in decision.pending),
+        refused=_refused(decision, wanted, rule),
+        held=sum(loss.pair in held for loss in losses),
+    )
+
+
+def _refused(decision: ImageDecision, wanted: frozenset[str], rule: str | None) -> int:
+    """Refused accounts. A refusal names only the first of many, so whoever is left of a rule counts as refused."""
+    if rule is None:
+        return sum(refusal.accounts_total for refusal in decision.refusals)
+    if all(len(refusal.accounts) == refusal.accounts_total for refusal in decision.refusals):
+        return len(wanted & _named(decision))
+    pending = {pending.entity.rpartition("/")[2] for pending in decision.pending}
+    return len(wanted - decision.has() - set(decision.grants) - pending)
+
+
+def _named(decision: ImageDecision) -> frozenset[str]:
+    accounts: Iterable[str] = (account for refusal in decision.refusals for account in refusal.accounts)
+    return frozenset(accounts)
+
+
+def _quiet(decision: ImageDecision, counts: Counts) -> bool:
+    return in_step(decision) and not (counts.due or counts.pending or counts.refused or counts.held)

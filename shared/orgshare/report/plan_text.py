@@ -1,0 +1,305 @@
+"""Plans and runs as text, rendered from their documents: what is printed for people is what programs read.
+
+A plan is told image by image: who gains it (``+``), who loses it (``-``), who is refused and why (``!``). What is held
+(``~``), under way, found or unread follows, and the last line counts. Long lists end with how many more there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from orgshare.report.documents import Document
+from orgshare.report.lines import (
+    GAINED,
+    HELD,
+    LOST,
+    QUIET,
+    REFUSED,
+    STRONG,
+    STYLES,
+    Cell,
+    columns,
+    counted,
+    line,
+    some,
+    symbol,
+)
+from orgshare.report.names import Names
+from orgshare.words import Shard
+
+MOST = 8
+"""So many accounts of a group, and so many rows of a section, before the rest is counted."""
+
+_SIGNS: Mapping[str, str] = {"grant": GAINED, "revoke": LOST}
+
+
+def plan_lines(plan: Document, names: Names, *, detail: bool = False) -> list[Text]:
+    """A plan. ``detail`` shows every account."""
+    most = None if detail else MOST
+    blocks = [*_image_blocks(plan["changes"], plan["refused"], names, most), *_sections(plan, names, most)]
+    return [*_spaced(blocks), *([Text()] if blocks else []), _plan_summary(plan)]
+
+
+def outcome_lines(applied: Document, names: Names, *, shown: Document | None = None) -> list[Text]:
+    """What a run did. Rows that the plan shown before had already are not repeated."""
+    before = shown or {}
+    fresh = {
+        key: [row for row in applied[key] if row not in before.get(key, ())]
+        for key in ("held", "refused", "findings", "pending", "incomplete")
+    }
+    blocks = [
+        *_image_blocks((), fresh["refused"], names, MOST),
+        *([_failed(applied["failed"], names)] if applied["failed"] else []),
+        *_sections(fresh, names, MOST),
+    ]
+    return [*_spaced(blocks), *([Text()] if blocks else []), *_outcome_summary(applied)]
+
+
+def report_lines(applied: Document, names: Names) -> list[Text]:
+    """A run of which no plan was shown before: what was done, what was not, and the counts."""
+    blocks = [
+        *_image_blocks(applied["done"], applied["refused"], names, MOST),
+        *([_failed(applied["failed"], names)] if applied["failed"] else []),
+        *_sections(applied, names, MOST),
+    ]
+    return [*_spaced(blocks), *([Text()] if blocks else []), *_outcome_summary(applied)]
+
+
+def hold_lines(hold: Document, names: Names, *, most_images: int | None, most_accounts: int | None) -> list[Text]:
+    """One hold: how much, since when, why, and who would lose what."""
+    images = {image for change in hold["changes"] for image in change["images"]}
+    head = line(
+        symbol(HELD, hold["id"]),
+        f"  {counted(hold['lost_pairs'], 'pair')} of {counted(len(images), 'image')}, since {_time(hold['since'])}: ",
+        hold["why"],
+    )
+    chosen, more = some(hold["changes"], most_images)
+    lines = [head]
+    if most_accounts == 0:
+        lines += columns(
+            ([symbol(HELD), *_image(change["images"][0], names), counted(len(change["accounts"]), "account")]
+             for change in chosen),
+            indent=4,
+        )  # fmt: skip
+    else:
+        for change in chosen:
+            lines.append(line("    ", _image_line(change["images"][0], names, change)))
+            lines += _account_rows(HELD, change["accounts"], "", names, most_accounts, indent=6)
+    if more:
+        lines.append(line("    ", symbol(HELD), f" and {more} more images"))
+    return lines
+
+
+def section_lines(report: Mapping[str, Any], names: Names) -> list[list[Text]]:
+    """What is held, under way, found and unread in any report, a block each."""
+    return _sections(report, names, MOST)
+
+
+def heading(text: str) -> Text:
+    """The title of a section."""
+    return Text(text, style=STRONG)
+
+
+def _spaced(blocks: Sequence[Sequence[Text]]) -> list[Text]:
+    """Blocks with an empty line between them."""
+    return [each for index, block in enumerate(blocks) for each in ((Text(), *block) if index else block)]
+
+
+def _image_blocks(
+    changes: Iterable[Document], refused: Iterable[Document], names: Names, most: int | None
+) -> list[list[Text]]:
+    """One block an image: its changes, then its refusals.
+
+    Who is refused an image is mostly everybody, for a reason that is the image's own: so they are counted, and named
+    only where everybody is asked for.
+    """
+    blocks: dict[str, list[Text]] = {}
+    counts: dict[str, list[Text]] = {}
+    heads: dict[str, Text] = {}
+    groups: dict[str, list[tuple[str, Sequence[str], int, str]]] = {}
+    for change in changes:
+        image = change["images"][0]
+        heads[image] = _image_line(image, names, change)
+        groups.setdefault(image, []).append(
+            (_SIGNS.get(change["action"], GAINED), change["accounts"], len(change["accounts"]), change["why"])
+        )
+    for refusal in refused:
+        image = refusal["image"]
+        why = f"{refusal['reason']}: {refusal['remedy']}"
+        if most is None:
+            groups.setdefault(image, []).append((REFUSED, refusal["accounts"], refusal["accounts_total"], why))
+        else:
+            number = counted(refusal["accounts_total"], "account")
+            counts.setdefault(image, []).append(line("  ", symbol(REFUSED, number), f"  {why}"))
+    for image in sorted(groups.keys() | counts.keys()):
+        rows = [row for sign, accounts, total, why in groups.get(image, ())
+                for row in _rows(sign, accounts, total, why, names, most)]  # fmt: skip
+        head = heads.get(image) or _image_line(image, names)
+        blocks[image] = [head, *columns(rows, indent=2), *counts.get(image, ())]
+    return list(blocks.values())
+
+
+def _rows(sign: str, accounts: Sequence[str], total: int, why: str, names: Names, most: int | None) -> list[list[Cell]]:
+    """A row an account; the first carries the reason, the last how many more there are."""
+    chosen, _ = some(accounts, most)
+    rows: list[list[Cell]] = [
+        [Text(f"{sign} {account}", style=STYLES[sign]), names.account(account), "" if index else why]
+        for index, account in enumerate(chosen)
+    ]
+    if total > len(chosen):
+        rows.append([Text(f"{sign} and {total - len(chosen)} more", style=STYLES[sign])])
+    return rows
+
+
+def _account_rows(
+    sign: str, accounts: Sequence[str], why: str, names: Names, most: int | None, *, indent: int
+) -> list[Text]:
+    return columns(_rows(sign, accounts, len(accounts), why, names, most), indent=indent)
+
+
+def _image_line(image: str, names: Names, change: Document | None = None) -> Text:
+    """An image with its name and place, as the change says it or else as it was read."""
+    row = names.images.get(image)
+    shard = row.shard if row is not None else None
+    if change is not None and change["region"]:
+        shard = Shard(change["service"], change["owner"], change["region"])
+    place = f", {names.place(shard)}" if shard is not None else ""
+    return line(*_joined(_image(image, names)), Text(place, style=QUIET))
+
+
+def _image(image: str, names: Names) -> tuple[Text, str]:
+    return Text(image, style=STRONG), names.image(image)
+
+
+def _joined(parts: Iterable[Cell]) -> list[Cell]:
+    joined: list[Cell] = []
+    for part in parts:
+        if str(part):
+            joined += [" ", part] if joined else [part]
+    return joined
+
+
+def _sections(report: Mapping[str, Any], names: Names, most: int | None) -> list[list[Text]]:
+    """What does not belong to one image's changes: held, pending, findings, unread."""
+    sections = []
+    if report.get("held"):
+        sections.append(_held(report["held"], names, most))
+    if report.get("pending"):
+        rows = [[row["entity"], row["status"], _since(row["since"])] for row in report["pending"]]
+        sections.append([heading("under way"), *_limited(rows, most)])
+    if report.get("findings"):
+        sections.append([heading("findings"), *_findings(report["findings"], names, most)])
+    if report.get("incomplete"):
+        rows = [[row.get("shard") or f"rule {row.get('rule')}", row["why"]] for row in report["incomplete"]]
+        sections.append([heading("incomplete: nothing was concluded here"), *_limited(rows, most)])
+    return sections
+
+
+def _held(holds: Sequence[Document], names: Names, most: int | None) -> list[Text]:
+    lines = [heading("held: they keep access until a person decides")]
+    for hold in holds:
+        lines += [
+            line("  ", each)
+            for each in hold_lines(hold, names, most_images=most, most_accounts=None if most is None else 0)
+        ]
+        text = f"    «orgshare holds {hold['id']}» shows who, «orgshare approve {hold['id']}» releases exactly these"
+        lines.append(Text(text, style=QUIET))
+    return lines
+
+
+def _findings(findings: Sequence[Document], names: Names, most: int | None) -> list[Text]:
+    """Findings, so many of each kind."""
+    rows: list[list[str]] = []
+    kinds: dict[str, list[Document]] = {}
+    for finding in findings:
+        kinds.setdefault(finding["kind"], []).append(finding)
+    for kind, found in kinds.items():
+        chosen, more = some(found, most)
+        rows += [[kind, row["image"], row["account"], names.account(row["account"]), row["why"]] for row in chosen]
+        if more:
+            rows.append([kind, f"and {more} more"])
+    return columns(rows, indent=2)
+
+
+def _failed(failures: Sequence[Document], names: Names) -> list[Text]:
+    lines = [heading("failed")]
+    for failure in failures:
+        request = f" (request {failure['request_id']})" if failure["request_id"] else ""
+        code = f"{failure['code']}{request}: " if failure["code"] else ""
+        what = f"{failure['action']} for {counted(len(failure['accounts']), 'account')}: "
+        lines.append(line("  ", *_joined(_image(failure["images"][0], names)), f": {what}{code}{failure['remedy']}"))
+    return lines
+
+
+def _limited(rows: Sequence[Sequence[str]], most: int | None) -> list[Text]:
+    chosen, more = some(rows, most)
+    lines = columns(chosen, indent=2)
+    return [*lines, Text(f"  and {more} more")] if more else lines
+
+
+def _plan_summary(plan: Document) -> Text:
+    """The last line of a plan."""
+    summary, changes = plan["summary"], plan["changes"]
+    held = sum(hold["lost_pairs"] for hold in plan["held"])
+    refused = sum(refusal["accounts_total"] for refusal in plan["refused"])
+    aside: list[Cell] = [
+        *([symbol(HELD, f"{counted(held, 'pair')} held")] if held else []),
+        *([symbol(REFUSED, f"{counted(refused, 'pair')} refused")] if refused else []),
+        *([f"{len(plan['pending'])} under way"] if plan["pending"] else []),
+        *([f"{len(plan['incomplete'])} incomplete"] if plan["incomplete"] else []),
+    ]
+    images, wanted, now = counted(summary["images"], "image"), summary["wanted"], summary["in_step"]
+    if not changes and not aside and now == wanted:
+        return line(f"in step: {images}, {counted(wanted, 'pair')}, nothing to do")
+    if not changes:
+        return line(*_listed([f"nothing to do: {images}, {now} of {counted(wanted, 'pair')} in step", *aside]))
+    touched = {image for change in changes for image in change["images"]}
+    observing = "to do, if the mode were not observe" if plan["mode"] == "observe" else "to do"
+    parts: list[Cell] = [
+        line(f"{observing}: {counted(len(changes), 'change')} of {counted(len(touched), 'image')}"),
+        *([symbol(GAINED, f"{counted(summary['gained'], 'pair')} gained")] if summary["gained"] else []),
+        *([symbol(LOST, f"{counted(summary['lost'], 'pair')} lost")] if summary["lost"] else []),
+        *aside,
+        f"{now} of {counted(wanted, 'pair')} in step now",
+    ]
+    return line(*_listed(parts))
+
+
+def _outcome_summary(applied: Document) -> list[Text]:
+    """The last lines of a run."""
+    done, due, failed = applied["done"], applied["changes"], applied["failed"]
+    gained, lost = (sum(change[key] for change in done) for key in ("gained", "lost"))
+    if applied["mode"] == "observe":
+        first = line("mode observe: nothing was changed, apply is plan")
+    elif due:
+        parts: list[Cell] = [
+            f"done: {len(done)} of {counted(len(due), 'change')}",
+            *([symbol(GAINED, f"{counted(gained, 'pair')} gained")] if gained else []),
+            *([symbol(LOST, f"{counted(lost, 'pair')} lost")] if lost else []),
+            *([f"{len(failed)} failed"] if failed else []),
+        ]
+        first = line(*_listed(parts))
+    else:
+        first = line("done: nothing was to be changed")
+    calls = sum(applied["calls"].values())
+    each = ", ".join(f"{number} {operation}" for operation, number in applied["calls"].items())
+    return [first, Text(f"{counted(calls, 'call')}: {each}", style=QUIET)] if calls else [first]
+
+
+def _listed(parts: Iterable[Cell]) -> list[Cell]:
+    listed: list[Cell] = []
+    for part in parts:
+        listed += [", ", part] if listed else [part]
+    return listed
+
+
+def _time(text: str) -> str:
+    """A time of a document as people read it."""
+    return text.replace("T", " ").removesuffix(":00Z").removesuffix("Z") + " UTC" if text else ""
+
+
+def _since(text: str) -> str:
+    return f"since {_time(text)}" if text else ""

@@ -1,0 +1,74 @@
+"""Settings from the environment, read once at the edge.
+
+What can go wrong: a setting for a trial that stays in force. So a local cloud must be on the loopback, and every
+command says which cloud it speaks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from orgshare.alibaba.cloud import Credentials
+from orgshare.errors import ConfigurationError
+
+POLICY = "ORGSHARE_POLICY"
+LOCAL_CLOUD = "ORGSHARE_LOCAL_CLOUD"
+KEY, SECRET, TOKEN = (
+    "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    "ALIBABA_CLOUD_SECURITY_TOKEN",
+)
+"""The names that the vendor's own credentials library reads, and that its runtimes set for a function.
+
+https://help.aliyun.com/en/functioncompute/fc/context-1
+"""
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(Struct, frozen=True):
+    """``policy`` is the policy file's path, ``local_cloud`` a URL or ``None`` for the real cloud."""
+
+    policy: str
+    local_cloud: str | None
+    credentials: Credentials
+
+
+def read_settings(environment: Mapping[str, str], *, policy: str | None = None, context: Any = None) -> Settings:
+    """The settings, a policy given by hand before the environment's. Raises ``ConfigurationError``.
+
+    ``context`` is Function Compute's: its credentials are used where the environment has none. The Python 3.12
+    runtime sets the environment only, older ones set both (https://help.aliyun.com/en/functioncompute/fc/context-1).
+    """
+    path = policy or environment.get(POLICY)
+    if not path:
+        raise ConfigurationError(f"no policy: give --policy FILE or set {POLICY}")
+    return Settings(path, _local_cloud(environment), _credentials(environment, context))
+
+
+def _local_cloud(environment: Mapping[str, str]) -> str | None:
+    url = environment.get(LOCAL_CLOUD)
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme == "http" and parts.hostname in LOOPBACK and parts.port and parts.path in {"", "/"}
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigurationError(f"{LOCAL_CLOUD}={url}: expected http://127.0.0.1:PORT, an address of this machine")
+    return url.rstrip("/")
+
+
+def _credentials(environment: Mapping[str, str], context: Any) -> Credentials:
+    key, secret = environment.get(KEY), environment.get(SECRET)
+    if key and secret:
+        return Credentials(key, secret, environment.get(TOKEN) or None)
+    given = getattr(context, "credentials", None)
+    if given is not None and given.access_key_id and given.access_key_secret:
+        return Credentials(given.access_key_id, given.access_key_secret, given.security_token or None)
+    raise ConfigurationError(f"no credentials: set {KEY} and {SECRET} (and {TOKEN} for temporary ones)")

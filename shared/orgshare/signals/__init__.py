@@ -1,0 +1,21 @@
+"""Signals: from what Function Compute hands to a function, to what is worth a look.
+
+Events are hints. They come twice, late, out of order or not at all, and some of them are documented nowhere,
+so a signal only names accounts, images and shards to ask the cloud about; it never says what is true of them.
+``model`` has the signal, ``parsing`` tells the kinds of payload apart, and each kind has a module of its own:
+``cloudevents`` (EventBridge), ``actiontrail`` (audit records), ``images`` (state changes), ``timers`` and
+``workers`` (our own requests).
+
+What can go wrong: a kind that is read too narrowly loses its event until the next sweep, and one that is read
+too widely costs a look. Where a record leaves open which account or image it is about, the signal is wider.
+What cannot be read at all raises ``MalformedEvent``; what is of no interest is handed back with the reason,
+because nothing here logs.
+"""
+
+from __future__ import annotations
+
+from orgshare.signals.model import NOTHING, ImageAt, MalformedEvent, Parsed, Signal, merge
+from orgshare.signals.parsing import parse
+from orgshare.signals.workers import worker_request
+
+__all__ = ["NOTHING", "ImageAt", "MalformedEvent", "Parsed", "Signal", "merge", "parse", "worker_request"]

@@ -1,0 +1,286 @@
+"""Observe: read everything that a focus asks for, and nothing that needs no reading.
+
+The organization is read first, because without it nothing can be decided. Images are listed per shard; the
+permissions of an image are read if a rule selects it or the ledger knows it, unless the image says clearly that it is
+shared with nobody and the ledger has no grant on it.
+
+What can go wrong: one owner's or region's failure taken for everybody's, or everybody's for one. A shard that cannot be
+listed is reported and left alone; an organization that cannot be read stops the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from orgshare.decide.audience import Resolved, resolve_all
+from orgshare.decide.plan import Finding
+from orgshare.decide.selection import Selector, selector
+from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, NobodyAnswers, Refused, StopRun, VendorError
+from orgshare.focus import Focus, Selection
+from orgshare.ledger import Entry, Ledger
+from orgshare.observe.images import list_images, read_grants
+from orgshare.observe.organization import read_organization
+from orgshare.policy.model import Policy
+from orgshare.ports import Directory, ImageService
+from orgshare.record.state import ShardState, check_directory
+from orgshare.way.runtime import Runtime
+from orgshare.words import Image, ImageReading, Incomplete, Organization, Shard
+
+ASKED_BY_ID = 20
+"""Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
+
+
+class Looked(Struct, frozen=True, kw_only=True):
+    """What was read. ``present`` are all images that were seen, ``absent`` those of the ledger that a sweep asked for
+    by their ids and did not find."""
+
+    organization: Organization
+    directory: Directory
+    services: Mapping[Shard, ImageService]
+    states: Mapping[Shard, ShardState]
+    readings: tuple[ImageReading, ...]
+    unselected: tuple[Image, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
+    absent: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()
+
+    def ledgers(self) -> Mapping[Shard, Ledger]:
+        """Every shard's ledger."""
+        return {shard: state.ledger for shard, state in self.states.items()}
+
+
+class _Listing(Struct, frozen=True):
+    """One shard's images as far as the focus asks for them; ``error`` says why there are none.
+
+    ``absent`` and ``unread`` were asked for by their ids: they are not there, or could not be read, and why.
+    """
+
+    shard: Shard
+    service: ImageService | None
+    images: tuple[Image, ...] = ()
+    absent: frozenset[str] = frozenset()
+    unread: Mapping[str, str] = MappingProxyType({})
+    error: str = ""
+
+
+def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
+    """Read what the focus asks for. Raises ``StopRun`` or ``ConfigurationError`` when there is no run to be had."""
+    policy = runtime.policy
+    directory, organization = _organization(runtime)
+    check_directory(runtime.state, organization.id)
+    audiences = resolve_all(policy, organization, now.date())
+    select = selector(policy)
+    _check_accounts(runtime, organization)
+    shards, incomplete = _shards(runtime, focus)
+    states = {shard: runtime.state.read(shard) for shard in {*shards, *runtime.state.shards()}}
+    listings = tuple(runtime.executor.map(lambda shard: _list(runtime, focus, shard, states[shard].ledger), shards))
+    readings, unselected = _readings(runtime, focus, listings, states, audiences, select)
+    incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
+    incomplete += [
+        Incomplete("shard", str(li.shard), f"{image}: {why}") for li in listings for image, why in li.unread.items()
+    ]
+    return Looked(
+        organization=organization,
+        directory=directory,
+        services={li.shard: li.service for li in listings if li.service is not None},
+        states=states,
+        readings=readings,
+        unselected=unselected,
+        findings=tuple(_named_images(policy, focus, listings)),
+        incomplete=tuple(incomplete),
+        absent=frozenset[str]().union(*(li.absent for li in listings)),
+        present=frozenset(image.id for li in listings for image in li.images),
+    )
+
+
+def _organization(runtime: Runtime) -> tuple[Directory, Organization]:
+    policy = runtime.policy
+    named = {
+        folder
+        for rule in policy.rules
+        for folders in (rule.audience.folders, rule.audience.excluded.folders)
+        for folder in folders
+    } | policy.never.folders
+    try:
+        directory = runtime.cloud.directory()
+        return directory, read_organization(directory, named)
+    except NoAnswer as error:
+        if not error.code:
+            raise NobodyAnswers(f"{error}; check the network, the region, and ORGSHARE_LOCAL_CLOUD") from error
+        raise StopRun(f"the organization cannot be read: {error}") from error
+    except (VendorError, IncompleteRead) as error:
+        hint = (
+            "; only the management account may read it: check directory.account and directory.role"
+            if isinstance(error, Refused)
+            else ""
+        )
+        raise StopRun(f"the organization cannot be read: {error}{hint}") from error
+
+
+def _check_accounts(runtime: Runtime, organization: Organization) -> None:
+    """Raise ``ConfigurationError`` where an account of the policy is not the one that the credentials reach.
+
+    Without this, the images of one account would be listed, and shared, as another's.
+    """
+    policy = runtime.policy
+    if organization.management != policy.directory.account:
+        raise ConfigurationError(
+            f"directory.account is {policy.directory.account}, but the organization that is read has the management "
+            f"account {organization.management}; correct directory.account, or directory.role"
+        )
+    without_role = [owner.account for owner in policy.owners if owner.role is None]
+    if not without_role:
+        return
+    try:
+        account = runtime.cloud.account()
+    except VendorError as error:
+        raise StopRun(f"whose the credentials are cannot be read: {error}") from error
+    if without_role != [account]:
+        raise ConfigurationError(
+            f"owner {without_role[0]} has no role, but the credentials are of account {account}; "
+            "give that owner a role that these credentials may assume"
+        )
+
+
+def _shards(runtime: Runtime, focus: Focus) -> tuple[list[Shard], list[Incomplete]]:
+    shards, incomplete = [], []
+    for owner in runtime.policy.owners:
+        try:
+            regions = owner.regions if owner.regions is not None else runtime.cloud.regions(owner.account)
+        except VendorError as error:
+            why = f"owner {owner.account}: its regions cannot be read: {error}"
+            incomplete.append(Incomplete("shard", f"ecs/{owner.account}/*", why))
+            continue
+        shards += [Shard("ecs", owner.account, region) for region in regions]
+    return sorted(shard for shard in shards if focus.takes_shard(shard)), incomplete
+
+
+def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _Listing:
+    try:
+        service = runtime.cloud.images(shard)
+        selections = focus.of_shard(shard)
+        ids = frozenset[str]().union(*(selection.images for selection in selections))
+        if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
+            found, _, unread = _ask_by_id(service, ids)
+            return _Listing(shard, service, found, unread=unread)
+        images = list_images(service, shard)
+        known = ledger.grants.keys() if focus.is_sweep() else frozenset()
+        found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
+        return _Listing(shard, service, (*images, *found), absent, unread)
+    except (VendorError, IncompleteRead) as error:
+        return _Listing(shard, None, error=str(error))
+
+
+def _ask_by_id(
+    service: ImageService, images: Iterable[str]
+) -> tuple[tuple[Image, ...], frozenset[str], Mapping[str, str]]:
+    """The images that are there, those that are not, and those that could not be read with the reason."""
+    found, absent, unread = [], set(), {}
+    for image in sorted(images):
+        try:
+            row = service.image(image)
+        except VendorError as error:
+            unread[image] = str(error)
+            continue
+        if row is None:
+            absent.add(image)
+        else:
+            found.append(row)
+    return tuple(found), frozenset(absent), unread
+
+
+def _readings(
+    runtime: Runtime,
+    focus: Focus,
+    listings: tuple[_Listing, ...],
+    states: Mapping[Shard, ShardState],
+    audiences: tuple[Resolved, ...],
+    select: Selector,
+) -> tuple[tuple[ImageReading, ...], tuple[Image, ...]]:
+    to_read: list[tuple[ImageService, Image]] = []
+    without_call: list[ImageReading] = []
+    unselected: list[Image] = []
+    for listing in listings:
+        if listing.service is None:
+            continue
+        ledger = states[listing.shard].ledger
+        selections = focus.of_shard(listing.shard)
+        for image in listing.images:
+            rules = select(image)
+            known = image.id in ledger.grants
+            chosen = [audiences[index] for index in rules]
+            if not rules and not known:
+                unselected.append(image)
+            elif not any(_takes(selection, image, chosen, ledger) for selection in selections):
+                continue
+            elif image.self_shared is False and not known:
+                without_call.append(ImageReading(image, ()))
+            else:
+                to_read.append((listing.service, image))
+
+    def read(item: tuple[ImageService, Image]) -> ImageReading:
+        service, image = item
+        try:
+            return ImageReading(image, read_grants(service, image.id))
+        except (VendorError, IncompleteRead) as error:
+            return ImageReading(image, None, str(error))
+
+    return (*without_call, *runtime.executor.map(read, to_read)), tuple(unselected)
+
+
+def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger) -> bool:
+    if selection.images and image.id not in selection.images:
+        return False
+    names = {audience.rule.name for audience in chosen}
+    entries = ledger.entries(image.id)
+    if selection.rules:
+        names |= {name for entry in entries.values() for name in entry.rules}
+        if names.isdisjoint(selection.rules):
+            return False
+    if selection.accounts:
+        owner = image.shard.owner
+        wanted = frozenset[str]().union(*(audience.wanted for audience in chosen)) - {owner}
+        return any(_out_of_step(account in wanted, entries.get(account)) for account in selection.accounts)
+    return True
+
+
+def _out_of_step(wanted: bool, entry: Entry | None) -> bool:
+    """Whether an account's access may differ from what is wanted; a grant that was never seen counts as absent."""
+    return entry is None or entry.state != "made" if wanted else entry is not None
+
+
+def _named_images(policy: Policy, focus: Focus, listings: tuple[_Listing, ...]) -> list[Finding]:
+    """Images that a rule names by id and that no owner has: somebody else's, or nobody's."""
+    if not focus.is_sweep() or any(listing.error for listing in listings):
+        return []
+    own = {image.id for listing in listings for image in listing.images}.union(*(li.unread for li in listings))
+    findings = []
+    for rule in policy.rules:
+        for image in sorted(rule.images.ids - own):
+            where = [
+                listing
+                for listing in listings
+                if (not rule.images.owners or listing.shard.owner in rule.images.owners)
+                and (not rule.images.regions or listing.shard.region in rule.images.regions)
+            ]
+            findings.append(Finding("unknown-id", image, "", _whose(rule.name, image, where)))
+    return findings
+
+
+def _whose(rule: str, image: str, where: list[_Listing]) -> str:
+    for listing in where:
+        try:
+            row = listing.service.visible_image(image) if listing.service else None
+        except VendorError:
+            row = None
+        if row is not None:
+            return (
+                f"rule {rule} names it, but it is not an image of {listing.shard.owner} ({row.alias}): "
+                "only its owner can share it, or a copy of it in the owner's account"
+            )
+    return f"rule {rule} names it, but no owner of the policy has it; correct the id or remove it"

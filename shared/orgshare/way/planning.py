@@ -1,0 +1,170 @@
+"""Decide, ask for proof, guard: from a reading to a plan.
+
+Whoever is about to lose access because of what a listing said is asked for once more, alone: accounts in the
+directory, images by their ids. Losses that the guard holds anyway wait with the asking, except for departures: whether
+an account really left has to be known to be held as what it is.
+
+What can go wrong: acting on the first reading because asking failed. A loss that was asked for and not proven never
+runs and is not held either; it is reported as incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orgshare.decide.decisions import Decisions, Facts, Loss, Proof, decide
+from orgshare.decide.plan import Finding, Hold, Plan
+from orgshare.decide.planning import assemble
+from orgshare.errors import VendorError
+from orgshare.focus import Focus
+from orgshare.guard import GuardRecord, baseline, guard
+from orgshare.observe.images import same_selection
+from orgshare.observe.organization import confirm
+from orgshare.way.look import Looked, look
+from orgshare.way.runtime import Runtime
+from orgshare.words import Pair
+
+
+class Planned(Struct, frozen=True, kw_only=True):
+    """A plan with everything that it rests on. ``judged`` says which pairs the run came to a conclusion about."""
+
+    plan: Plan
+    facts: Facts
+    decisions: Decisions
+    looked: Looked
+    judged: Callable[[Pair], bool]
+    record: GuardRecord
+    now: datetime
+
+
+class _Guarded(Struct, frozen=True):
+    """Decisions with what the guard makes of them."""
+
+    facts: Facts
+    decisions: Decisions
+    holds: tuple[Hold, ...]
+    judged: Callable[[Pair], bool]
+
+    def held(self) -> frozenset[Pair]:
+        return frozenset(pair for hold in self.holds for pair in hold.pairs)
+
+
+def make_plan(runtime: Runtime, focus: Focus) -> Planned:
+    """Read and decide; changes nothing, neither in the cloud nor in the state."""
+    now = runtime.now()
+    looked = look(runtime, focus, now)
+    record = runtime.state.guard()
+    facts = Facts(
+        policy=runtime.policy,
+        organization=looked.organization,
+        readings=looked.readings,
+        ledgers=looked.ledgers(),
+        now=now,
+    )
+    guarded = _proven(runtime, looked, facts, record)
+    facts, decisions = guarded.facts, guarded.decisions
+    if guarded.holds:
+        facts = replace(facts, held=guarded.held())
+        decisions = decide(facts)
+    orphans = _orphans(looked) if focus.is_sweep() else ()
+    findings = (*looked.findings, *orphans)
+    plan = assemble(facts, decisions, guarded.holds, findings=findings, incomplete=looked.incomplete)
+    return Planned(
+        plan=plan,
+        facts=facts,
+        decisions=decisions,
+        looked=looked,
+        judged=guarded.judged,
+        record=record,
+        now=now,
+    )
+
+
+def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord) -> _Guarded:
+    """Decide and guard until every loss that would run has been asked for. Each round asks for more, so it ends."""
+    asked: frozenset[Pair] = frozenset()
+    while True:
+        guarded = _guarded(facts, record, asked)
+        held = guarded.held()
+        doubts = [
+            loss
+            for loss in guarded.decisions.losses()
+            if not loss.proven
+            and loss.pair not in asked
+            and (loss.cause == "departed" or loss.pair not in held)
+            and not (facts.proof.contradicted and loss.hangs_on_listing)
+        ]
+        if not doubts:
+            return guarded
+        asked |= {loss.pair for loss in doubts}
+        facts = _ask(runtime, looked, facts, doubts)
+
+
+def _guarded(facts: Facts, record: GuardRecord, asked: frozenset[Pair]) -> _Guarded:
+    """What the guard holds. A loss that was asked for in vain counts; what a lying listing shows does not."""
+    decisions = decide(facts)
+    losses = decisions.losses()
+    in_vain = {loss.pair for loss in losses if not loss.proven and loss.pair in asked}
+    misled = {loss.pair for loss in losses if facts.proof.contradicted and loss.hangs_on_listing}
+    judged = _judged(facts, decisions, frozenset(in_vain | misled))
+    holds = guard(
+        (loss for loss in losses if loss.pair not in misled),
+        base=baseline(decisions, facts.ledgers, len(facts.organization.members)),
+        limits=facts.policy.limits,
+        record=record,
+        judged=judged,
+        now=facts.now,
+    )
+    return _Guarded(facts, decisions, holds, judged)
+
+
+def _judged(facts: Facts, decisions: Decisions, doubted: frozenset[Pair]) -> Callable[[Pair], bool]:
+    """Which pairs this run came to a conclusion about: what it read and does not doubt, and what is not ours at all."""
+    undecided = {decision.image.id: decision.undecided for decision in decisions.images}
+
+    def judged(pair: Pair) -> bool:
+        if pair.image in undecided:
+            return pair not in doubted and pair.account not in undecided[pair.image]
+        return not any(pair.account in ledger.entries(pair.image) for ledger in facts.ledgers.values())
+
+    return judged
+
+
+def _ask(runtime: Runtime, looked: Looked, facts: Facts, doubts: list[Loss]) -> Facts:
+    accounts = {loss.pair.account for loss in doubts if loss.hangs_on_listing}
+    accounts -= facts.proof.departed | facts.proof.placed
+    confirmation = confirm(looked.directory, facts.organization, accounts, runtime.executor)
+    by_id = {reading.image.id: reading.image for reading in facts.readings}
+
+    def unchanged(image: str) -> bool:
+        row = by_id[image]
+        try:
+            again = looked.services[row.shard].image(image)
+        except VendorError:
+            return False
+        return again is not None and same_selection(row, again)
+
+    images = sorted({loss.pair.image for loss in doubts if loss.hangs_on_image} - facts.proof.images)
+    seen_twice = zip(images, runtime.executor.map(unchanged, images), strict=True)
+    proof = Proof(
+        departed=facts.proof.departed | confirmation.departed,
+        placed=facts.proof.placed | confirmation.placed,
+        images=facts.proof.images | {image for image, same in seen_twice if same},
+        contradicted=facts.proof.contradicted or confirmation.contradicted,
+    )
+    return replace(facts, organization=confirmation.organization, proof=proof)
+
+
+def _orphans(looked: Looked) -> Iterable[Finding]:
+    """Shards with grants of ours that the policy does not name any more."""
+    known = {shard for shard in looked.states if looked.states[shard].ledger.grants}
+    named = set(looked.services)
+    for shard in sorted(known - named):
+        of_owner = f"{shard.service}/{shard.owner}/*"
+        if not any(gap.name in (str(shard), of_owner) for gap in looked.incomplete):
+            why = f"the state knows grants in {shard}, which the policy does not name; nothing is done there"
+            yield Finding("orphaned", "", "", why)

@@ -1,0 +1,194 @@
+"""What is served beyond the metadata, each with the place where it is written.
+
+Pages are the vendor's; `facts` are sections of the handbook's `facts/api.md`. The metadata's error lists are of June
+2024, so codes that came later are here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+_RM = "https://alibabacloud.com/help/en/resource-management"
+_ALL_OF_RM = "https://www.alibabacloud.com/help/en/resource-management/latest/rd-2020-03-31-api-overview"
+
+WITHOUT_METADATA: Mapping[str, str] = {
+    "resourcemanager:AcceptHandshake": f"{_RM}/api-accepthandshake",
+    "resourcemanager:CreateFolder": _ALL_OF_RM,
+    "resourcemanager:CreateResourceAccount": "https://www.alibabacloud.com/help/en/resource-management"
+    "/resource-directory/developer-reference/api-resourcemanager-2020-03-31-createresourceaccount",
+    "resourcemanager:DeleteFolder": f"{_RM}/api-deletefolder",
+    "resourcemanager:GetHandshake": _ALL_OF_RM,
+    "resourcemanager:InviteAccountToResourceDirectory": f"{_RM}/api-inviteaccounttoresourcedirectory",
+    "resourcemanager:ListHandshakesForResourceDirectory": f"{_RM}/api-listhandshakesforresourcedirectory",
+    "resourcemanager:MoveAccount": f"{_RM}/api-moveaccount",
+    "resourcemanager:RemoveCloudAccount": f"{_RM}/api-removecloudaccount",
+    "resourcemanager:TagResources": f"{_RM}/api-tagresources-411680",
+    "resourcemanager:UntagResources": f"{_RM}/api-tagresources-411680, its counterpart; text of the official SDK",
+}
+"""Operations that are served and have no metadata; their fields and parameters are held against the official SDK."""
+
+
+class Code(NamedTuple):
+    """A code that some operations give although their metadata does not list it."""
+
+    operations: str
+    code: str
+    status: int
+    source: str
+
+
+_COMMON = "https://help.aliyun.com/en/polardb/client-error-codes (common to all products); facts 8"
+_DI = "https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-describeimages; facts 1.1"
+_MISP = "https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission; facts 1.2"
+_COPY = "https://alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-copyimage; facts 1.4"
+_TAGS = "the same code as the metadata of TagResources and CreateImage list it for their tags"
+_SAML = "https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-errorcodes (of AssumeRoleWithSAML)"
+_REGION = (
+    "the metadata of the tag calls and of CancelCopyImage; seen from DescribeInstances: "
+    "https://github.com/kubernetes/cloud-provider-alibaba-cloud/issues/81"
+)
+
+CODES: tuple[Code, ...] = (
+    Code("*", "InvalidParameter", 400, f"{_COMMON}; page size: https://github.com/aliyun/aliyun-cli/issues/512"),
+    Code("*", "MissingParameter", 400, _COMMON),
+    Code("*", "UnsupportedParameter", 400, _COMMON),
+    Code("ecs:*", "DryRunOperation", 400, "facts 1.1 and 1.4; the status is not documented"),
+    Code("ecs:*", "InvalidRegionId.NotFound", 404, _REGION),
+    Code("ecs:CopyImage", "Duplicate.TagKey", 400, _TAGS),
+    Code("ecs:CopyImage", "IdempotenceParamNotMatch", 400, "the metadata of CreateImage, for the same parameter"),
+    Code("ecs:CopyImage", "InvalidTagKey.Malformed", 400, _TAGS),
+    Code("ecs:CopyImage", "InvalidTagValue.Malformed", 400, _TAGS),
+    Code("ecs:CopyImage", "NumberExceed.Tags", 400, _TAGS),
+    Code("ecs:CopyImage", "OperationDenied.ImageCopyConflict", 400, _COPY),
+    Code("ecs:DescribeImages", "InvalidFilterValue.NetworkType", 400, _DI),
+    Code("ecs:DescribeImages", "InvalidImageOwnerAlias.PublicImageUnsupported", 400, _DI),
+    Code("ecs:DescribeImages", "InvalidOperation.ImageOwnerIdUnsupported", 400, _DI),
+    Code("ecs:ModifyImageSharePermission", "IncorrectImageStatus", 400, _MISP),
+    Code("ecs:ModifyImageSharePermission", "InvalidOperation.ServiceKeyEncryptedImageUnsupported", 403, _MISP),
+    Code("sts:AssumeRole", "MissingParameter.RoleArn", 400, _SAML),
+    Code("sts:AssumeRole", "MissingParameter.RoleSessionName", 400, f"{_SAML}, by analogy with RoleArn"),
+)
+"""Codes that an operation gives and its metadata does not list."""
+
+
+def covers(row: Code, operation: str, code: str) -> bool:
+    """Whether a row of the list is about this code of this operation."""
+    return row.code == code and fnmatchcase(operation, row.operations)
+
+
+def listed(operation: str, code: str) -> frozenset[int]:
+    """The statuses with which the list above has a code of an operation; none if it has not."""
+    return frozenset(row.status for row in CODES if covers(row, operation, code))
+
+
+_GATEWAY = "https://help.aliyun.com/document_detail/60629.html"
+_TOKENS = "https://help.aliyun.com/document_detail/53438.html"
+_CLIENTS = "the handbook's openapi/_behaviour.json: clients read this code"
+
+GATEWAY: Mapping[str, str] = {
+    "IllegalTimestamp": _COMMON,
+    "IncompleteSignature": _COMMON,
+    "InternalError": "the metadata of DescribeImages and many others",
+    "InvalidAccessKeyId.NotFound": _COMMON,
+    "InvalidAction.NotFound": _GATEWAY,
+    "InvalidParameter": _COMMON,
+    "InvalidProduct.NotFound": _GATEWAY,
+    "InvalidSecurityToken.Expired": _TOKENS,
+    "InvalidSecurityToken.Malformed": _TOKENS,
+    "InvalidSecurityToken.MismatchWithAccessKey": _TOKENS,
+    "InvalidSignatureMethod": _GATEWAY,
+    "InvalidTimeStamp.Expired": _GATEWAY,
+    "InvalidTimeStamp.Format": _GATEWAY,
+    "InvalidVersion": _GATEWAY,
+    "MissingParameter": _COMMON,
+    "MissingSecurityToken": _TOKENS,
+    "SignatureDoesNotMatch": f"{_GATEWAY}; {_CLIENTS}",
+    "SignatureNonceUsed": f"{_GATEWAY}; facts 8",
+    "Throttling.User": "https://www.alibabacloud.com/help/doc-detail/98807.htm; facts 8",
+    "UnsupportedHTTPMethod": _COMMON,
+    "UnsupportedParameter": _COMMON,
+}
+"""The codes of the gateway before all products: no catalogue of the vendor's metadata has any of them."""
+
+ODD_TYPES: Mapping[str, Mapping[str, frozenset[str]]] = {
+    # A string in the schema and in 2020, a number in the sample of 2025: facts 1.3.
+    "ecs:DescribeImageSharePermission": {"Accounts.Account[].AliyunId": frozenset({"integer"})},
+    # A string in the schema, true as well as "true" and "False" in samples: facts 1.1.
+    "ecs:DescribeImages": {"Images.Image[].IsSelfShared": frozenset({"boolean"})},
+}
+"""Types that the vendor's samples show beside the declared one; a switch of the world chooses."""
+
+_IMAGE = "Images.Image[]"
+LEFT_OUT: Mapping[str, frozenset[str]] = {
+    "ecs:DescribeImages": frozenset(
+        f"{_IMAGE}.{field}"
+        for field in (
+            "DetectionOptions.Items.Item[].Name",
+            "DetectionOptions.Items.Item[].RiskCode",
+            "DetectionOptions.Items.Item[].RiskLevel",
+            "DetectionOptions.Items.Item[].Value",
+            "DetectionOptions.Status",
+            "DiskDeviceMappings.DiskDeviceMapping[].RemainTime",
+            "Features.CpuOnlineDowngrade",
+            "Features.CpuOnlineUpgrade",
+            "Features.ImdsSupport",
+            "Features.MemoryOnlineDowngrade",
+            "Features.MemoryOnlineUpgrade",
+            "Features.NvmeSupport",
+            "LicenseType",
+            "SecureBootOptions.SecureBootSupport",
+            "SupplierName",
+        )
+    ),
+    "resourcemanager:GetAccount": frozenset({"Account.EmailStatus", "Account.IdentityInformation"}),
+    "resourcemanager:GetResourceDirectory": frozenset({"ResourceDirectory.IdentityInformation"}),
+}
+"""Fields that are declared and never given: traits of hardware and of people, which nothing here has."""
+
+WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
+    "ecs:CreateImage": {
+        "DetectionStrategy": "images are not looked into",
+        "Features": "no hardware",
+        "SecureBootOptions": "no hardware",
+    },
+    "resourcemanager:CreateResourceAccount": {
+        "PayerAccountId": "nobody pays",
+        "ResellAccountType": "for resellers of the China site only",
+    },
+}
+"""Parameters that are declared and change nothing."""
+
+COUNTS: Mapping[tuple[str, str], int] = {
+    ("ecs:ListTagResources", "Tag"): 20,
+    ("ecs:TagResources", "ResourceId"): 50,
+    ("ecs:TagResources", "Tag"): 20,
+}
+"""How many items a list may have where the schema has one more than the words: facts 1.4."""
+
+CUT_OFF: Mapping[tuple[str, str], str] = {
+    ("ecs:ModifyImageSharePermission", "AddAccount"): _MISP,
+    ("ecs:ModifyImageSharePermission", "RemoveAccount"): _MISP,
+}
+"""Lists of which too many items are no error: those beyond the limit are ignored without a word."""
+
+NOT_HERE: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("ecs:ListTagResources", "ResourceType"): ("image", "UnsupportedParameter"),
+    ("ecs:TagResources", "ResourceType"): ("image", "UnsupportedParameter"),
+    ("ecs:UntagResources", "ResourceType"): ("image", "UnsupportedParameter"),
+    ("resourcemanager:ListTagResources", "ResourceType"): ("Account", "InvalidParameter"),
+}
+"""Values of which the local cloud has only one: that one, and the code for the others, which is never a success."""
+
+NOT_SERVED: Mapping[tuple[str, str], str] = {
+    ("ecs:ListTagResources", "TagFilter"): "UnsupportedParameter",
+}
+"""Lists that are refused whatever is in them (TagFilter is in invitational preview, says the SDK)."""
+
+ACCEPTED_WITH: Mapping[tuple[str, str], str] = {
+    ("All", "false"): "MissingParameter.Tags",
+    ("DryRun", "true"): "DryRunOperation",
+    ("IsPublic", "true"): "Image.Public",
+}
+"""Values that are accepted and still end in a code: no tags are named, a dry run, what is public is published."""

@@ -1,0 +1,247 @@
+"""The four functions, loaded as Function Compute loads them and fed with real shapes of events."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from localcloud import RealClock
+from localcloud.inprocess import in_process
+from orgshare.errors import ConfigurationError
+from orgshare.handling import Unfinished
+from orgshare.signals import MalformedEvent
+from tests.support.trial import OWNER, REGION, A, B, Trial, policy, rule, world
+
+ROOT = Path(__file__).parents[2]
+HANDBOOK = ROOT.parent / "shared" / "events"
+SAMPLES = ROOT / "localcloud" / "samples" / "events"
+NAMES = ("membership", "image", "reconcile", "worker")
+KEY, SECRET = "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+GOLD = "m-gold0000000000000001"
+MOVED, REMOVED, CREATED, INVITED = "1000000000000005", "1000000000000006", "1000000000000015", "1000000000000016"
+
+
+def function(name: str) -> ModuleType:
+    """A function's module, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"function_{name}", ROOT / "functions" / name / "index.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def context_310() -> SimpleNamespace:
+    """The context of the Python 3.10 runtime: with credentials, without a logger."""
+    return SimpleNamespace(
+        request_id="1-65",
+        credentials=SimpleNamespace(access_key_id="LOCALIMAGES", access_key_secret="local", security_token=""),
+        function=SimpleNamespace(name="f", handler="index.handler", memory=512, timeout=600),
+        service=SimpleNamespace(log_project="", log_store="", qualifier="LATEST", version_id=""),
+        region=REGION,
+        account_id=OWNER,
+    )
+
+
+def context_312() -> SimpleNamespace:
+    """The context of the Python 3.12 runtime: no credentials, no service."""
+    return SimpleNamespace(
+        request_id="1-65",
+        function=SimpleNamespace(name="f", handler="index.handler", memory=512, timeout=600, qualifier="LATEST"),
+        region=REGION,
+        account_id=OWNER,
+        logger=None,
+    )
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
+    """The organization that the samples speak of, and the settings of a function in it."""
+    document = world()
+    document["directory"]["members"] |= {
+        account: {"name": f"n{account[-2:]}", "folder": "fd-prod"} for account in (MOVED, REMOVED, CREATED, INVITED)
+    }
+    document["images"] = {
+        f"m-gold000000000000000{n}": {
+            "service": "ecs", "owner": OWNER, "region": REGION, "name": f"gold-{n}", "tags": {"share": "org"},
+        }
+        for n in (1, 2, 3)
+    }  # fmt: skip
+    members = [MOVED, REMOVED, CREATED, INVITED]
+    made = Trial(tmp_path, world=document, policy=policy(rules=[rule(folders=["fd-prod"])]), clock=RealClock())
+    made.leave(CREATED, INVITED)
+    assert set(members) & set(made.cloud.world().outsiders) == {CREATED, INVITED}
+    made.begin()
+    monkeypatch.setenv("ORGSHARE_POLICY", str(tmp_path / "policy.yaml"))
+    monkeypatch.setenv("ORGSHARE_LOCAL_CLOUD", "http://127.0.0.1:9")
+    monkeypatch.setenv(KEY, "LOCALIMAGES")
+    monkeypatch.setenv(SECRET, "local")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with in_process(made.cloud, sleep=lambda _: None):
+        yield made
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.json").read_bytes()
+
+
+def handled(name: str, event: bytes, context: Any = None) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(function(name).handler(event, context or context_312()))
+    return report
+
+
+def has(trial: Trial, account: str) -> set[str]:
+    return {image for image, accounts in trial.access().items() if account in accounts}
+
+
+ALL = {f"m-gold000000000000000{n}" for n in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_function_has_a_handler_and_an_initializer(trial: Trial, name: str) -> None:
+    """initialize loads the SDKs and returns nothing."""
+    assert function(name).initialize(context_310()) is None
+
+
+def test_a_timer_sweeps_everything(trial: Trial) -> None:
+    """reconcile hands everything to worker, and every image reaches everybody who should have it."""
+    report = handled("reconcile", sample("timer"))
+    assert report["summary"]["gained"] == sum(len(accounts) for accounts in trial.access().values())
+    assert has(trial, MOVED) == has(trial, REMOVED) == ALL
+    assert handled("reconcile", sample("timer"))["changes"] == []
+
+
+@pytest.mark.parametrize(("event", "account"), [("account-created", CREATED), ("account-invited-accepted", INVITED)])
+def test_an_account_that_joined_gets_its_images(trial: Trial, event: str, account: str) -> None:
+    """Whether it was created or accepted an invitation."""
+    handled("reconcile", sample("timer"))
+    trial.patch(directory={"members": {account: {"name": "new", "folder": "fd-prod"}}})
+    handled("membership", sample(event))
+    assert has(trial, account) == ALL
+
+
+@pytest.mark.parametrize(("event", "account"), [("account-moved", MOVED), ("account-removed", REMOVED)])
+def test_an_account_that_moved_away_or_left_loses_its_images(trial: Trial, event: str, account: str) -> None:
+    """And an event that comes twice changes nothing more."""
+    handled("reconcile", sample("timer"))
+    trial.move(account, "fd-test") if event == "account-moved" else trial.leave(account)
+    handled("membership", sample(event))
+    assert has(trial, account) == set()
+    assert handled("membership", sample(event))["changes"] == []
+
+
+def test_an_event_of_what_is_not_so_changes_nothing(trial: Trial) -> None:
+    """A signal only says where to look: an account that is said to have left and is there keeps its images."""
+    handled("reconcile", sample("timer"))
+    assert handled("membership", sample("account-removed"))["changes"] == []
+    assert has(trial, REMOVED) == ALL
+
+
+@pytest.mark.parametrize("event", ["image-available", "image-available-cloudmonitor", "image-created-actiontrail"])
+def test_an_image_that_is_available_is_shared_and_no_other(trial: Trial, event: str) -> None:
+    """EventBridge's and CloudMonitor's forms and the audit record all lead to the same look."""
+    images = json.dumps(json.loads(sample(event)))
+    report = handled("image", sample(event))
+    shared = {image for image, accounts in trial.access().items() if accounts}
+    assert len(shared) == 1
+    assert shared.pop() in images
+    assert report["summary"]["images"] == 1
+
+
+def test_an_image_that_is_not_available_yet_is_refused_and_no_error(trial: Trial) -> None:
+    """It is taken up by the event that says it is available, or by the sweep."""
+    trial.patch(images={GOLD: {"status": "Creating"}})
+    report = handled("image", sample("image-available"))
+    assert [(r["image"], r["reason"]) for r in report["refused"]] == [(GOLD, "not-available")]
+    assert report["failed"] == []
+    trial.patch(images={GOLD: {"status": "Available"}})
+    handled("image", sample("image-available"))
+    assert trial.access()[GOLD]
+
+
+def test_a_worker_does_what_it_is_asked_for(trial: Trial) -> None:
+    """A request names shards, images or accounts."""
+    handled("worker", sample("worker"))
+    assert any(trial.access().values())
+
+
+@pytest.mark.parametrize("make_context", [context_310, context_312])
+def test_both_runtimes_contexts_will_do(
+    trial: Trial, make_context: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.10 brings credentials in the context, 3.12 in the environment only."""
+    if make_context is context_310:
+        monkeypatch.delenv(KEY)
+        monkeypatch.delenv(SECRET)
+    assert handled("reconcile", sample("timer"), make_context())["failed"] == []
+    assert has(trial, MOVED) == ALL
+
+
+def test_an_event_of_an_unknown_kind_is_logged_and_ignored(trial: Trial, capsys: pytest.CaptureFixture[str]) -> None:
+    """It makes no call and returns the report of a run that did nothing."""
+    report = handled("membership", sample("unknown-kind"))
+    assert (report["changes"], report["done"], report["calls"]) == ([], [], {})
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines if line["event"] == "ignored"] == ["ignored"]
+    assert sum(trial.cloud.calls.values()) == 0
+
+
+@pytest.mark.parametrize("event", [b"", b"{", b"\xff", b'"text"', b'{"type":"ecs:Image:StateChange","data":{}}'])
+def test_a_malformed_event_raises_and_changes_nothing(trial: Trial, event: bytes) -> None:
+    """The platform delivers it to where a person sees it."""
+    with pytest.raises(MalformedEvent):
+        function("image").handler(event, context_312())
+    assert sum(trial.cloud.calls.values()) == 0
+
+
+@pytest.mark.parametrize("name", ["membership", "image", "reconcile"])
+def test_every_payload_of_the_handbook_is_taken(trial: Trial, name: str) -> None:
+    """Shapes from the vendor's documents, and built from them: each is looked into or ignored, none is an error."""
+    if not HANDBOOK.is_dir():
+        if os.environ.get("CI") == "true" and HANDBOOK.parent.is_dir():
+            pytest.fail(f"{HANDBOOK.parent} is there, but its events are not")
+        pytest.skip(f"{HANDBOOK} is not there")
+    payloads = sorted(HANDBOOK.rglob("*.json"))
+    assert len(payloads) > 20
+    for payload in payloads:
+        report = handled(name, payload.read_bytes())
+        assert report["failed"] == [], payload
+    assert all(accounts <= {MOVED, REMOVED, A, B} for accounts in trial.access().values())
+
+
+def test_what_another_try_can_finish_raises(trial: Trial) -> None:
+    """Changes that failed for now are tried again by the platform, and what was done is done."""
+    trial.patch(faults=[{"operation": "ecs:ModifyImageSharePermission", "kind": "throttle", "times": 6}])
+    with pytest.raises(Unfinished, match="1 of 3 changes failed"):
+        function("reconcile").handler(sample("timer"), context_312())
+    assert sorted(len(accounts) for accounts in trial.access().values()) == [0, 4, 4]
+    assert handled("reconcile", sample("timer"))["failed"] == []
+    assert has(trial, MOVED) == ALL
+
+
+def test_no_credentials_raise_and_name_the_settings(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person has to mend it."""
+    monkeypatch.delenv(KEY)
+    with pytest.raises(ConfigurationError, match=KEY):
+        function("reconcile").handler(sample("timer"), context_312())
+
+
+def test_no_secret_reaches_a_log_or_a_report(trial: Trial, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the key nor anything that signs."""
+    trial.patch(faults=[{"operation": "*", "kind": "no-answer", "every": 3}])
+    text = ""
+    for _ in range(3):
+        try:
+            text += function("reconcile").handler(sample("timer"), context_312())
+        except Exception as error:  # noqa: BLE001 - whatever it says is looked at
+            text += str(error)
+    captured = capsys.readouterr()
+    assert "LOCALIMAGES" not in text + captured.out + captured.err
+    assert "Signature" not in text + captured.out + captured.err

@@ -1,0 +1,384 @@
+"""Worlds are read strictly: what is wrong is named with its place, and nothing is guessed."""
+
+from __future__ import annotations
+
+import copy
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud import World, WorldError, load_world, parse_world
+from localcloud.world import merged, read_yaml, world_document
+from tests.support.cloud import BANK, MANAGEMENT, ONE, OWNER, PARTNER, REGION, SHOP, UNKNOWN, image, world
+
+SAMPLES = resources.files("localcloud") / "samples"
+
+
+NOWHERE = "it is neither management, nor in members, nor in outsiders"
+
+
+def error(document: object) -> str:
+    with pytest.raises(WorldError) as caught:
+        parse_world(document, source="world.yaml")
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The usual world with one value put somewhere else."""
+    document = copy.deepcopy(world())
+    at: Any = document
+    *above, last = path.split("/")
+    for key in above:
+        at = at.setdefault(key, {})
+    at[last] = value
+    return document
+
+
+def test_the_contracts_world_is_read_with_all_its_keys() -> None:
+    """The small sample is a world; it has every key of the contract that is built."""
+    found = load_world(Path(str(SAMPLES / "world-small.yaml")))
+    assert found.directory is not None
+    assert found.directory.members[SHOP].tags == {"env": "prod"}
+    assert found.grants == {"m-gold0000000000000001": (PARTNER,)}
+    assert found.flow_control["ecs:ModifyImageSharePermission"].limit == 200
+
+
+def test_every_sample_is_a_world() -> None:
+    """Whatever sample is shipped can be served."""
+    names = [sample.name for sample in SAMPLES.iterdir() if sample.name.endswith(".yaml")]
+    assert names
+    for name in names:
+        load_world(Path(str(SAMPLES / name)))
+
+
+def test_an_empty_world_is_a_world() -> None:
+    """Everything has a default."""
+    assert parse_world({}) == World()
+
+
+def test_a_world_survives_being_written_and_read() -> None:
+    """The document of a world makes the same world."""
+    found = parse_world(
+        world(faults=[{"operation": "*", "kind": "error", "every": 2}], sites={PARTNER: "international"})
+    )
+    assert parse_world(world_document(found)) == found
+
+
+def test_root_has_a_name_and_an_id() -> None:
+    """`root` and `r-local1` mean the same folder."""
+    named = parse_world(
+        {
+            "directory": {
+                "id": "rd-1",
+                "management": MANAGEMENT,
+                "folders": {"fd-a": {"name": "a", "parent": "r-local1"}},
+                "members": {OWNER: {"name": "o", "folder": "r-local1"}},
+            }
+        }
+    )
+    assert named.directory is not None
+    assert named.directory.folders["fd-a"].parent == "root"
+    assert named.directory.members[OWNER].folder == "root"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "directory/members",
+            {1000000000000009: {}},
+            'directory.members."1000000000000009": put the account id in quotes',
+        ),
+        ("outsiders", [2000000000000001], 'outsiders[0]: put the account id in quotes: "2000000000000001"'),
+        ("outsiders", ["abc"], "outsiders[0]: expected an account id of digits in quotes, found 'abc'"),
+        ("outsiders", [SHOP], f'outsiders[0]: account "{SHOP}" belongs to the directory'),
+        ("directory/management", SHOP, "directory.management: no member of its own directory; take it out of members"),
+        ("directory/id", "local", "directory.id: expected an id such as \"rd-local1\", found 'local'"),
+        (
+            "directory/colour",
+            1,
+            "directory.colour: unknown key; known: id, management, sharing_enabled, folders, members",
+        ),
+        ("directory/sharing_enabled", "yes", "directory.sharing_enabled: expected true or false, found text"),
+        (
+            "directory/folders/fd-x",
+            {"name": "x", "parent": "fd-y"},
+            'directory.folders.fd-x.parent: no folder "fd-y"; known: root, fd-eu, fd-prod, fd-test, fd-x',
+        ),
+        (
+            "directory/folders/fd-prod/parent",
+            "fd-eu",
+            "directory.folders.fd-prod.parent: the folders go in a circle: fd-prod -> fd-eu -> fd-prod",
+        ),
+        ("directory/folders/prod", {}, 'directory.folders.prod: expected a folder id such as "fd-prod"'),
+        ("directory/folders/fd-x", {"name": "x"}, 'directory.folders.fd-x: the key "parent" is missing'),
+        (
+            f"directory/members/{SHOP}/folder",
+            "fd-x",
+            f'directory.members."{SHOP}".folder: no folder "fd-x"; known: root, fd-eu, fd-prod, fd-test',
+        ),
+        (
+            f"directory/members/{SHOP}/tags/n",
+            1,
+            f'directory.members."{SHOP}".tags.n: expected text, found a number; put it in quotes',
+        ),
+        (
+            f"directory/members/{SHOP}/joined",
+            "born",
+            f"directory.members.\"{SHOP}\".joined: expected one of invited, created, found 'born'",
+        ),
+        ("images/m-one/owner", 5, 'images.m-one.owner: put the account id in quotes: "5"'),
+        (
+            "images/m-one/owner",
+            UNKNOWN,
+            f'images.m-one.owner: no account "{UNKNOWN}": {NOWHERE}',
+        ),
+        (
+            "images/m-one/status",
+            "Ready",
+            "images.m-one.status: expected one of "
+            "Creating, Waiting, Available, UnAvailable, CreateFailed, Deprecated, found 'Ready'",
+        ),
+        (
+            "images/m-one/encryption",
+            "yes",
+            "images.m-one.encryption: expected one of none, cmk, service-key, found 'yes'",
+        ),
+        ("images/m-one/public", "no", "images.m-one.public: expected true or false, found text"),
+        ("images/m-one/size", 0, "images.m-one.size: expected a whole number of 1 or more, found 0"),
+        ("images/m-one/created", "yesterday", 'images.m-one.created: expected a time such as "2026-11-01T00:00:00Z"'),
+        ("images/m-one/service", "eds", "images.m-one.service: eds: not in this version"),
+        ("images/i-1", {}, 'images.i-1: expected an image id such as "m-gold1"'),
+        ("grants/m-x", [SHOP], "grants.m-x: no such image in images"),
+        (
+            "grants/m-one",
+            [UNKNOWN],
+            f'grants.m-one[0]: no account "{UNKNOWN}": {NOWHERE}',
+        ),
+        ("grants/m-one", [SHOP, OWNER], "grants.m-one[1]: the owner needs no grant"),
+        ("grants/m-one", SHOP, "grants.m-one: expected a list, found text"),
+        ("access_keys/K", {"secret": "s"}, 'access_keys.K: the key "account" is missing'),
+        (
+            "access_keys/K",
+            {"secret": "s", "account": UNKNOWN},
+            f'access_keys.K.account: no account "{UNKNOWN}": {NOWHERE}',
+        ),
+        (
+            "access_keys/STS.x",
+            {"secret": "s", "account": SHOP},
+            'access_keys."STS.x": "STS." is kept for temporary keys',
+        ),
+        ("roles/reader", {}, 'roles.reader: expected a name such as "acs:ram::1000000000000001:role/reader"'),
+        (
+            f"roles/acs:ram::{MANAGEMENT}:role",
+            {},
+            f'roles."acs:ram::{MANAGEMENT}:role": expected a name such as "acs:ram::1000000000000001:role/reader"',
+        ),
+        ("quotas/accounts_per_image", "50", "quotas.accounts_per_image: expected a whole number, found text"),
+        ("quotas/accounts_per_image", True, "quotas.accounts_per_image: expected a whole number, found a boolean"),
+        (
+            "flow_control/ecs:Describe",
+            {"limit": 1, "window": 1},
+            'flow_control."ecs:Describe": no operation "ecs:Describe"; known: ecs:CopyImage, ',
+        ),
+        (
+            "flow_control/sts:AssumeRole",
+            {"limit": 1, "window": 0},
+            'flow_control."sts:AssumeRole".window: expected a number above 0',
+        ),
+        ("latency/seconds", -1, "latency.seconds: expected a number of 0 or more"),
+        ("latency/seconds", float("inf"), "latency.seconds: expected a number of 0 or more"),
+        ("delays/weather", 1, "delays.weather: unknown key; known: association, membership, image, share"),
+        ("switches/over_ten", "second", "switches.over_ten: expected one of first, ignored, found 'second'"),
+        ("switches/is_self_shared", True, "switches.is_self_shared: expected one of absent, bool, string, found true"),
+        ("switches/nested_folder_targets", "yes", "switches.nested_folder_targets: expected true or false, found text"),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error"}],
+            "faults[0]: expected exactly one of every, times and probability",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "every": 1, "times": 1}],
+            "faults[0]: expected exactly one of every, times and probability",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "fire", "every": 1}],
+            "faults[0].kind: expected one of throttle, error, ",
+        ),
+        (
+            "faults",
+            [{"operation": "oss:Get", "kind": "error", "every": 1}],
+            'faults[0].operation: no operation "oss:Get"; known: ecs:CopyImage, ',
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "every": 0}],
+            "faults[0].every: expected a whole number of 1 or more, found 0",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "probability": 2}],
+            "faults[0].probability: expected a number of 0 or more and at most 1",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "malformed", "every": 1, "code": "X"}],
+            "faults[0].code: only for the kinds error and throttle",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "every": 1, "status": 200}],
+            "faults[0].status: expected a whole number of 400 or more, found 200",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "every": 1, "status": 700}],
+            "faults[0].status: expected an HTTP error status, found 700",
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "every": 1, "account": UNKNOWN}],
+            f'faults[0].account: no account "{UNKNOWN}": ',
+        ),
+        (
+            "faults",
+            [{"operation": "*", "kind": "error", "every": 1, "region": "mars-1"}],
+            "faults[0].region: expected one of ",
+        ),
+        ("regions", ["mars-1"], "regions[0]: expected one of cn-qingdao, "),
+        ("regions", [], "regions: expected at least one region"),
+        ("regions", ["ap-southeast-1"], f"images.m-one.region: expected one of ap-southeast-1, found '{REGION}'"),
+        ("sites", {PARTNER: "mars"}, f"sites.\"{PARTNER}\": expected one of china, international, found 'mars'"),
+        ("resource_shares", {}, "resource_shares: not in this version"),
+        ("colour", 1, "colour: unknown key; known: directory, outsiders, "),
+        ("grants", [], "grants: expected a mapping, found a list"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(path: str, value: Any, message: str) -> None:
+    """File, place, what is wrong and what was expected, in one line."""
+    text = error(changed(path, value))
+    assert text.startswith(f"world.yaml: {message}")
+    if not message.endswith((", ", ": ", "of ")):
+        assert text == f"world.yaml: {message}"
+
+
+def test_policies_of_roles_are_not_in_this_version() -> None:
+    """A role with policies is refused rather than allowed everything."""
+    role = f"acs:ram::{MANAGEMENT}:role/reader"
+    assert error(world(roles={role: {"policies": []}})) == f'world.yaml: roles."{role}".policies: not in this version'
+
+
+def test_folders_go_five_levels_deep() -> None:
+    """Five levels under root are a world, six are not."""
+    folders = {f"fd-{n}": {"name": f"{n}", "parent": f"fd-{n - 1}" if n else "root"} for n in range(6)}
+    directory = {"id": "rd-1", "management": MANAGEMENT, "folders": folders}
+    assert error({"directory": directory}) == "world.yaml: directory.folders.fd-5: 6 levels under root, at most 5"
+    del folders["fd-5"]
+    parse_world({"directory": directory})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "w.yaml: expected a mapping, found nothing"),
+        ("- 1", "w.yaml: expected a mapping, found a list"),
+        ("a: [1\nb: 2", "w.yaml: line 2, column 2: "),
+        ("grants: {}\ngrants: {}", 'w.yaml: line 2, column 1: the key "grants" is there twice'),
+        ("images:\n  m-1: {name: a, name: b}", 'w.yaml: line 2, column 18: the key "name" is there twice'),
+        ("a: \x00", "w.yaml: not YAML: "),
+        ("a: !!python/object:os.system {}", "w.yaml: line 1, column 4: could not determine a constructor"),
+        ("a: " + "[" * 5000, "w.yaml: nested too deeply (more than 20 levels)"),
+    ],
+)
+def test_files_that_are_no_world(tmp_path: Path, text: str, message: str) -> None:
+    """Bad YAML, double keys and bottomless nesting are one line each, never a traceback."""
+    path = tmp_path / "w.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(WorldError) as caught:
+        load_world(path)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file, a directory and other encodings are named."""
+    with pytest.raises(WorldError, match=r"^w\.yaml: cannot be read: No such file"):
+        load_world(tmp_path / "w.yaml")
+    with pytest.raises(WorldError, match="cannot be read: Is a directory"):
+        load_world(tmp_path)
+    (tmp_path / "w.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(WorldError, match=r"^w\.yaml: is not UTF-8 text \(byte 0\)$"):
+        load_world(tmp_path / "w.yaml")
+
+
+def test_yaml_is_read_like_json_where_it_can_be() -> None:
+    """Plain data of all kinds comes through."""
+    assert read_yaml('a: [1, 2.5, true, null, "x", {b: c}]', source="w") == {"a": [1, 2.5, True, None, "x", {"b": "c"}]}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=2), JSON, max_size=4), st.dictionaries(st.text(max_size=2), JSON, max_size=4))
+def test_merging_is_json_merge_patch(document: dict[str, Any], part: dict[str, Any]) -> None:
+    """Merging follows RFC 7386, twice changes no more than once, and leaves its inputs alone."""
+
+    def reference(target: Any, patch: Any) -> Any:
+        if not isinstance(patch, dict):
+            return patch
+        result = dict(target) if isinstance(target, dict) else {}
+        for key, value in patch.items():
+            if value is None:
+                result.pop(key, None)
+            else:
+                result[key] = reference(result.get(key), value)
+        return result
+
+    before, part_before = copy.deepcopy(document), copy.deepcopy(part)
+    once = merged(document, part)
+    assert once == reference(document, part)
+    assert merged(once, part) == once
+    assert (document, part) == (before, part_before)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(World.__struct_fields__)), JSON, max_size=3))
+def test_any_data_is_a_world_or_one_line(part: dict[str, Any]) -> None:
+    """Nothing but WorldError ever comes out of reading, and its text is one line."""
+    why = ""
+    try:
+        parse_world({**world(), **part})
+    except WorldError as problem:
+        why = str(problem)
+    assert "\n" not in why
+
+
+@pytest.mark.parametrize("owner", ["system", "marketplace"])
+def test_images_of_the_vendor_belong_to_no_account(owner: str) -> None:
+    """System and marketplace images need no account, and cannot be granted."""
+    document = world(images={ONE: image("one", owner=owner)})
+    parse_world(document)
+    assert (
+        error({**document, "grants": {ONE: [BANK]}})
+        == f"world.yaml: grants.{ONE}: an image of {owner} cannot be granted"
+    )
+
+
+def test_messages_do_not_depend_on_how_the_world_came(tmp_path: Path) -> None:
+    """A file and a document with the same mistake say the same."""
+    path = tmp_path / "world.yaml"
+    path.write_text("images: {m-1: {name: x}}", encoding="utf-8")
+    with pytest.raises(WorldError) as caught:
+        load_world(path)
+    assert str(caught.value) == error({"images": {"m-1": {"name": "x"}}})

@@ -1,0 +1,288 @@
+"""What a valid policy means, and where it is read from."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from orgshare.errors import ConfigurationError
+from orgshare.policy.loading import load
+from orgshare.policy.model import (
+    Audience,
+    DirectoryReader,
+    Exclusion,
+    ImageSelector,
+    Limits,
+    Owner,
+    Partner,
+    Policy,
+    Rule,
+)
+from tests.policy.samples import MINIMAL, SAMPLE, edit, problems, read
+
+
+def test_every_key_reaches_the_policy() -> None:
+    """The sample, which uses every key of this version, means what it says."""
+    assert read(SAMPLE) == Policy(
+        deployment="golden-images",
+        mode="enforce",
+        state="/base/state",
+        directory=DirectoryReader("1000000000000001", "acs:ram::1000000000000001:role/orgshare-directory-reader"),
+        owners=(
+            Owner(
+                "1000000000000002",
+                ("ap-southeast-1", "cn-hangzhou"),
+                role="acs:ram::1000000000000002:role/orgshare",
+                accounts_per_image=60,
+            ),
+            Owner("1000000000000003", None, role=None, accounts_per_image=50),
+        ),
+        rules=(
+            Rule(
+                name="golden",
+                images=ImageSelector(
+                    owners=frozenset({"1000000000000002"}),
+                    regions=frozenset({"cn-hangzhou"}),
+                    ids=frozenset({"m-1"}),
+                    names=("golden-*",),
+                    families=frozenset({"acme-linux"}),
+                    tags=(("share", frozenset({"org"})),),
+                ),
+                audience=Audience(
+                    folders=("fd-prod", "root"),
+                    account_tags=(("env", frozenset({"prod"})),),
+                    accounts=frozenset({"1000000000000009"}),
+                    partners=(
+                        Partner("2000000000000001", "Globex", date(2027, 3, 31)),
+                        Partner("2000000000000002"),
+                    ),
+                    excluded=Exclusion(frozenset({"1000000000000005"}), frozenset({"fd-sandbox"})),
+                ),
+                channel="auto",
+                mode="add",
+                place="policy.yaml:20",
+            ),
+            Rule(
+                name="base",
+                images=ImageSelector(families=frozenset({"base-linux", "base-windows"})),
+                audience=Audience(folders=("fd-shop",)),
+                channel="auto",
+                mode="enforce",
+                place="policy.yaml:44",
+            ),
+        ),
+        never=Exclusion(frozenset(), frozenset({"fd-quarantine"})),
+        limits=Limits(lost_pairs=100, lost_percent=10, departed_accounts=3, departed_percent=2.5),
+        source="policy.yaml",
+        digest=read(SAMPLE).digest,
+    )
+
+
+def test_what_is_left_out_has_the_careful_default() -> None:
+    """A policy of the required keys alone has the limits of the contract and excludes nobody."""
+    policy = read(MINIMAL)
+
+    assert policy.limits == Limits(200, 20, 5, 5)
+    assert policy.never == Exclusion()
+    assert policy.rules == ()
+    assert policy.directory.role is None
+
+
+@pytest.mark.parametrize(
+    "empty", ["never: {}", "safety: {}", "safety: {hold_when: {departed: {}}}", "never: {accounts: [], folders: []}"]
+)
+def test_an_empty_part_is_a_part_left_out(empty: str) -> None:
+    """A part without keys, and a list that takes nobody away, mean the same as nothing."""
+    assert read(f"{MINIMAL}{empty}\n").digest == read(MINIMAL).digest
+
+
+def test_a_rule_without_a_mode_has_that_of_the_whole() -> None:
+    """Where a rule says nothing the deployment's mode holds."""
+    text = edit("    mode: add", "", edit("mode: enforce", "mode: observe"))
+
+    assert [rule.mode for rule in read(text).rules] == ["observe", "observe"]
+
+
+def test_tags_alone_narrow_the_whole_organization() -> None:
+    """An audience of account tags without folders starts from Root."""
+    text = edit("      folders: [root, fd-prod]", "")
+
+    assert read(text).rules[0].audience.folders == ("root",)
+
+
+def test_an_empty_list_beside_somebody_is_no_mistake() -> None:
+    """An audience may keep an empty list of partners or accounts as long as it names somebody."""
+    text = edit("    audience: {folders: [fd-shop]}", "    audience: {folders: [fd-shop], partners: [], accounts: []}")
+
+    assert read(text).rules[1].audience == Audience(folders=("fd-shop",))
+
+
+def test_an_audience_of_accounts_alone_has_no_folders() -> None:
+    """Accounts, or partners, are enough of an audience, and nobody else is in it."""
+    accounts = edit("    audience: {folders: [fd-shop]}", '    audience: {accounts: ["1000000000000007"]}')
+    partners = edit(
+        "    audience: {folders: [fd-shop]}", '    audience: {accounts: [], partners: ["2000000000000003"]}'
+    )
+
+    assert read(accounts).rules[1].audience == Audience(accounts=frozenset({"1000000000000007"}))
+    assert read(partners).rules[1].audience == Audience(partners=(Partner("2000000000000003"),))
+
+
+def test_limits_may_be_none_or_everything() -> None:
+    """A limit of 0 is a limit of none, one of 100 percent never holds; a quota may be 1."""
+    text = edit("    lost_pairs: 100", "    lost_pairs: 0").replace("lost_percent: 10", "lost_percent: 100")
+    text = text.replace("accounts_per_image: 60", "accounts_per_image: 1").replace("percent: 2.5", "percent: .5")
+
+    assert read(text).limits == Limits(lost_pairs=0, lost_percent=100, departed_accounts=3, departed_percent=0.5)
+    assert read(text).owners[0].accounts_per_image == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "refused"),
+    [("yes", True), ("on", True), ("True", True), ("no", False), ("Off", False), ("FALSE", False)],
+)
+def test_every_spelling_of_true_and_false_is_understood(written: str, refused: bool) -> None:
+    """A truth value may be written in any way that YAML knows; only false is in this version."""
+    text = edit("  accept_moves: false", f"  accept_moves: {written}")
+
+    assert bool(problems(text)) is refused
+
+
+def test_root_may_be_named_by_its_id() -> None:
+    """The id of the Root folder is a folder id like any other."""
+    text = edit("    audience: {folders: [fd-shop]}", "    audience: {folders: [r-abc123]}")
+
+    assert read(text).rules[1].audience.folders == ("r-abc123",)
+
+
+def test_one_value_may_stand_without_brackets() -> None:
+    """In a choice of images a value and a list of this value mean the same."""
+    one = edit("      ids: [m-1]", "      ids: m-1")
+    many = edit("      tags: {share: org}", "      tags: {share: [org]}", one)
+
+    assert read(many).digest == read(SAMPLE).digest
+
+
+def test_a_tag_may_have_an_empty_value() -> None:
+    """A tag that has only a key can be asked for."""
+    text = edit("      tags: {share: org}", '      tags: {share: ""}')
+
+    assert read(text).rules[0].images.tags == (("share", frozenset({""})),)
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["cn-hangzhou", "ap-southeast-1", "cn-shanghai-finance-1", "me-east-1", "cn-qingdao-et2-bo1", "rus-west-1-pop"],
+)
+def test_regions_of_every_form_are_regions(region: str) -> None:
+    """The forms that the vendor's region ids have are accepted."""
+    text = edit("    regions: all", f"    regions: [{region}]")
+
+    assert read(text).owners[1].regions == (region,)
+
+
+@pytest.mark.parametrize("account", ['"0123456789012345"', "'31524094'", "0123456789012345"])
+def test_account_ids_of_every_form_are_account_ids(account: str) -> None:
+    """A leading 0 and the short ids of old accounts are accepted, and bare digits where YAML leaves them alone."""
+    text = edit('  - account: "1000000000000003"', f"  - account: {account}")
+
+    assert read(text).owners[1].account == account.strip("\"'")
+
+
+def test_a_day_may_be_quoted() -> None:
+    """A date in quotes is the same date."""
+    text = edit("          until: 2027-03-31", '          until: "2027-03-31"')
+
+    assert read(text).digest == read(SAMPLE).digest
+
+
+@pytest.mark.parametrize("zero", ["0s", "0m", "0h", "0d", '"0s"'])
+def test_no_grace_can_be_said_in_any_unit(zero: str) -> None:
+    """A grace of nothing is what this version does, in whatever unit it is written."""
+    assert problems(edit("  grace: 0s", f"  grace: {zero}")) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "path"),
+    [
+        ("file:state", "/base/state"),
+        ("file:./state/", "/base/state"),
+        ("file:../state", "/base/../state"),
+        ("file:///var/lib/orgshare", "/var/lib/orgshare"),
+        ("file:/var/lib/orgshare", "/var/lib/orgshare"),
+        ('"file:my state"', "/base/my state"),
+    ],
+)
+def test_the_state_is_an_absolute_path(state: str, path: str) -> None:
+    """A relative state lies beside the policy file, an absolute one where it says."""
+    assert read(edit("state: file:state", f"state: {state}")).state == path
+
+
+def test_a_rule_may_name_a_region_of_an_owner_of_all_regions() -> None:
+    """Where one of the rule's owners has every region, no region is impossible."""
+    text = edit("    images: {family: [base-linux, base-windows]}", "    images: {family: x, region: eu-central-1}")
+
+    assert read(text).rules[1].images.regions == {"eu-central-1"}
+
+
+def test_aliases_and_merge_keys_are_followed() -> None:
+    """Parts of rules can be shared the YAML way; a rule's own keys win."""
+    text = edit("    audience: {folders: [fd-shop]}", "    audience: &shop {folders: [fd-shop]}").replace(
+        "safety:",
+        "  - {name: x, images: {name: x}, audience: *shop}\n"
+        '  - {name: y, images: {name: y}, audience: {<<: [*shop, {folders: [fd-y]}], accounts: ["12345"]}}\n'
+        "  - {name: z, images: {name: z}, audience: {folders: [fd-z], <<: *shop}}\n"
+        "safety:",
+    )
+
+    audiences = [rule.audience for rule in read(text).rules[2:]]
+
+    assert audiences == [
+        Audience(folders=("fd-shop",)),
+        Audience(folders=("fd-shop",), accounts=frozenset({"12345"})),
+        Audience(folders=("fd-z",)),
+    ]
+
+
+def test_a_file_is_read_with_its_folder_as_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of a policy file lies beside the file, from wherever it is read, and messages have the name given."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "policy.yaml").write_text(SAMPLE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    policy = load("etc/policy.yaml")
+
+    assert policy.state == str(tmp_path / "etc" / "state")
+    assert policy.rules[0].place == "etc/policy.yaml:20"
+    assert load(tmp_path / "etc" / "policy.yaml").digest == policy.digest
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(tmp_path: Path) -> None:
+    """A file from an editor on Windows reads like any other."""
+    file = tmp_path / "policy.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + SAMPLE.replace("\n", "\r\n").encode())
+
+    assert load(file).digest == read(SAMPLE).digest
+    assert load(file).rules[1].place == f"{file}:44"
+
+
+EXPECTED = "expected a policy file (named with --policy or ORGSHARE_POLICY)"
+
+
+def test_what_is_no_file_is_told_in_one_line(tmp_path: Path) -> None:
+    """A missing file, a folder, a name that no file can have and a policy in OSS each get one line."""
+    told = {}
+    for name in ("missing.yaml", ".", "a\0b", "x" * 300):
+        with pytest.raises(ConfigurationError) as caught:
+            load(tmp_path / name)
+        told[name] = str(caught.value).removeprefix(f"{tmp_path / name}: ")
+    with pytest.raises(ConfigurationError) as caught:
+        load("oss://bucket/policy.yaml")
+
+    assert told == {
+        "missing.yaml": f"cannot be read: No such file or directory; {EXPECTED}",
+        ".": f"cannot be read: Is a directory; {EXPECTED}",
+        "a\0b": f"cannot be read: embedded null byte; {EXPECTED}",
+        "x" * 300: f"cannot be read: File name too long; {EXPECTED}",
+    }
+    assert str(caught.value) == "oss://bucket/policy.yaml: a policy in OSS is not in this version; expected a file"

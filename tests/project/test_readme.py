@@ -1,0 +1,92 @@
+"""The README says what the program does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from orgshare.cli.commands import cli
+from orgshare.decide.plan import Plan
+from orgshare.policy.loading import parse
+from orgshare.report import documents
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The first table below a heading, without its head."""
+    part = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    table = []
+    for line in lines[2:]:
+        if set(line) <= set("|- "):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    """The table of commands is the program's list."""
+    named = {name for row in rows("The commands") for name in re.findall(r"`([a-z]+)\b", row[0])}
+    assert named & {"demo", "init"}
+    assert {name for name in named if name in cli.commands} == set(cli.commands)
+    first = {re.findall(r"`([a-z]+)", row[0])[0] for row in rows("The commands")[: len(cli.commands)]}
+    assert first == set(cli.commands)
+
+
+def test_the_readme_names_options_that_exist() -> None:
+    """Every --option in the table of commands is one of the command it stands with."""
+    for row in rows("The commands")[: len(cli.commands)]:
+        name = re.findall(r"`([a-z]+)", row[0])[0]
+        options = {o for p in cli.commands[name].params if isinstance(p, click.Option) for o in p.opts}
+        assert set(re.findall(r"--[a-z]+", row[0])) <= options, name
+
+
+def test_the_readme_lists_the_json_keys_of_a_plan() -> None:
+    """In the order in which they are printed."""
+    (keys,) = re.findall(r"\| `plan` \| `([a-z _]+)` \|", README)
+    policy = parse(README_POLICY, source="p", base=Path("/"))
+    assert keys.split() == list(documents.plan_document(Plan(), documents.about(policy, "rd-1")))
+
+
+def test_the_readme_lists_the_json_keys_of_an_apply_beyond_a_plans() -> None:
+    """The same keys and three more."""
+    (keys,) = re.findall(r"\| `apply` \| the same, and `([a-z ]+)` \|", README)
+    assert keys.split() == list(documents.not_applied_document({}, calls={}))
+
+
+README_POLICY = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)[0]
+
+
+def test_the_first_policy_is_in_order() -> None:
+    """It can be copied as it stands."""
+    assert parse(README_POLICY, source="policy.yaml", base=Path("/")).deployment == "golden-images"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the transcripts are of a POSIX shell")
+def test_what_the_readme_shows_is_what_is_printed() -> None:
+    """Every transcript is what the program prints today, times and ids aside; make docs writes it anew."""
+    done = subprocess.run(
+        [sys.executable, "-m", "docs.outputs", "--check"],
+        cwd=ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_document_that_the_readme_links_to_exists() -> None:
+    """No link leads nowhere."""
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []

@@ -1,0 +1,296 @@
+"""A local cloud for tests: a world in a line, clients of the official SDKs, and requests signed by hand.
+
+Every account of such a world has an access key `KEY` followed by its id, with the secret `local`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from alibabacloud_ecs20140526 import models as ecs_models
+from alibabacloud_ecs20140526.client import Client as EcsClient
+from alibabacloud_resourcemanager20200331 import models as directory_models
+from alibabacloud_resourcemanager20200331.client import Client as DirectoryClient
+from alibabacloud_sts20150401 import models as sts_models
+from alibabacloud_sts20150401.client import Client as StsClient
+from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
+from alibabacloud_tea_openapi.utils import Utils
+from alibabacloud_tea_openapi.utils_models import Config
+
+from localcloud import HttpRequest, HttpResponse, LocalCloud, ManualClock
+
+MANAGEMENT = "1000000000000001"
+OWNER = "1000000000000002"
+SHOP = "1000000000000003"
+BANK = "1000000000000004"
+LAB = "1000000000000005"
+PARTNER = "2000000000000001"
+PARTNER_2 = "2000000000000002"
+UNKNOWN = "9000000000000009"
+
+REGION = "cn-hangzhou"
+FAR = "ap-southeast-1"
+START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
+
+ONE, TWO, THREE = "m-one", "m-two", "m-three"
+
+
+def image(name: str, **fields: Any) -> dict[str, Any]:
+    """An image of OWNER in REGION."""
+    return {"owner": OWNER, "region": REGION, "name": name, **fields}
+
+
+def world(**parts: Any) -> dict[str, Any]:
+    """Management, an owner and three members in folders two levels deep, two partners outside, three plain images.
+
+    A part that is given replaces the usual one, None leaves it out; keys for all accounts are added.
+    """
+    document: dict[str, Any] = {
+        "directory": {
+            "id": "rd-local1",
+            "management": MANAGEMENT,
+            "folders": {
+                "fd-prod": {"name": "prod", "parent": "root"},
+                "fd-eu": {"name": "eu", "parent": "fd-prod"},
+                "fd-test": {"name": "test", "parent": "root"},
+            },
+            "members": {
+                OWNER: {"name": "images", "folder": "root"},
+                SHOP: {"name": "shop", "folder": "fd-prod", "tags": {"env": "prod", "team": "a"}},
+                BANK: {"name": "bank", "folder": "fd-eu", "tags": {"env": "prod"}},
+                LAB: {"name": "lab", "folder": "fd-test", "tags": {"env": "test"}},
+            },
+        },
+        "outsiders": [PARTNER, PARTNER_2],
+        "images": {ONE: image("one"), TWO: image("two"), THREE: image("three")},
+        **parts,
+    }
+    document = {key: part for key, part in document.items() if part is not None}
+    directory = document.get("directory", {})
+    accounts = {*directory.get("members", {}), *document["outsiders"]}
+    if directory:
+        accounts.add(directory["management"])
+    keys = {key_of(account): {"secret": "local", "account": account} for account in sorted(accounts)}
+    return {**document, "access_keys": {**keys, **parts.get("access_keys", {})}}
+
+
+def many_members(count: int) -> list[str]:
+    """Ids for a crowd of members."""
+    return [f"1{number:015d}" for number in range(5_000, 5_000 + count)]
+
+
+def key_of(account: str) -> str:
+    """The access key of an account in such a world."""
+    return f"KEY{account}"
+
+
+def start(document: Mapping[str, Any] | None = None, *, clock: ManualClock | None = None) -> LocalCloud:
+    """A cloud whose clock stands at START and whose chance is the same in each run."""
+    return LocalCloud.from_world(document or world(), clock=clock or ManualClock(START), random=random.Random(1))
+
+
+class Clients:
+    """Clients of the official SDKs for one caller; `config` goes to each (`http_proxy`, `endpoint`)."""
+
+    def __init__(
+        self,
+        account: str = OWNER,
+        *,
+        key: str = "",
+        secret: str = "local",
+        token: str | None = None,
+        region: str = REGION,
+        **config: Any,
+    ) -> None:
+        self._config = {
+            "access_key_id": key or key_of(account),
+            "access_key_secret": secret,
+            "security_token": token,
+            "region_id": region,
+            "protocol": "http",
+            **config,
+        }
+        self.region = region
+
+    @property
+    def ecs(self) -> Any:
+        return EcsClient(Config(**self._config))
+
+    @property
+    def directory(self) -> Any:
+        return DirectoryClient(Config(**self._config))
+
+    @property
+    def sts(self) -> Any:
+        return StsClient(Config(**self._config))
+
+    # --- short forms of what most tests do
+
+    def images(self, **query: Any) -> list[str]:
+        """Ids of the images that one call of DescribeImages shows."""
+        query = {"region_id": self.region, "page_size": 100, **query}
+        body = self.ecs.describe_images(ecs_models.DescribeImagesRequest(**query)).body.to_map()
+        return [row["ImageId"] for row in body["Images"]["Image"]]
+
+    def image(self, image_id: str) -> dict[str, Any]:
+        """The row of one image, whatever its status."""
+        request = ecs_models.DescribeImagesRequest(region_id=self.region, image_id=image_id, status="ALL")
+        (row,) = self.ecs.describe_images(request).body.to_map()["Images"]["Image"]
+        return dict(row)
+
+    def share(self, image_id: str, *add: str, remove: tuple[str, ...] = (), **more: Any) -> None:
+        """ModifyImageSharePermission."""
+        self.ecs.modify_image_share_permission(
+            ecs_models.ModifyImageSharePermissionRequest(
+                region_id=self.region,
+                image_id=image_id,
+                add_account=list(add) or None,
+                remove_account=list(remove) or None,
+                **more,
+            )
+        )
+
+    def shared_with(self, image_id: str) -> list[str]:
+        """The accounts on the first hundred rows of DescribeImageSharePermission."""
+        return [str(row["AliyunId"]) for row in self.permission(image_id, page_size=100)["Accounts"]["Account"]]
+
+    def permission(self, image_id: str, **query: Any) -> dict[str, Any]:
+        """The whole answer of DescribeImageSharePermission."""
+        request = ecs_models.DescribeImageSharePermissionRequest(region_id=self.region, image_id=image_id, **query)
+        return dict(self.ecs.describe_image_share_permission(request).body.to_map())
+
+    def accounts(self, **query: Any) -> list[dict[str, Any]]:
+        """The rows of one call of ListAccounts."""
+        request = directory_models.ListAccountsRequest(**{"page_size": 100, **query})
+        return list(self.directory.list_accounts(request).body.to_map()["Accounts"]["Account"])
+
+    def assume(self, role: str, session: str = "test", **more: Any) -> Clients:
+        """Clients of the role's session."""
+        request = sts_models.AssumeRoleRequest(role_arn=role, role_session_name=session, **more)
+        credentials = self.sts.assume_role(request).body.credentials
+        config = {
+            **self._config,
+            "key": credentials.access_key_id,
+            "secret": credentials.access_key_secret,
+            "token": credentials.security_token,
+        }
+        for taken in ("access_key_id", "access_key_secret", "security_token", "region_id"):
+            config.pop(taken)
+        return Clients(region=self.region, **config)
+
+
+@contextlib.contextmanager
+def refused(code: str, status: int) -> Iterator[Any]:
+    """What happens within is refused with exactly this code and HTTP status."""
+    with pytest.raises(AlibabaCloudException) as caught:
+        yield caught
+    assert (caught.value.code, caught.value.status_code) == (code, status)
+
+
+def channels(cloud: LocalCloud) -> dict[str, set[str]]:
+    """The oracle as image -> accounts."""
+    found: dict[str, set[str]] = {}
+    for row in cloud.access():
+        assert row["channels"] == ["direct"]
+        found.setdefault(row["image"], set()).add(row["account"])
+    return found
+
+
+def iso(moment: float) -> str:
+    """A UTC time as clients write it."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def acs3(
+    action: str,
+    params: Mapping[str, str] | None = None,
+    *,
+    account: str = OWNER,
+    secret: str = "local",
+    version: str = "2014-05-26",
+    host: str = "ecs-cn-hangzhou.aliyuncs.com",
+    body: bytes = b"",
+    method: str = "POST",
+    nonce: str | None = None,
+    stamp: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HttpRequest:
+    """A request signed with the official SDK's own ACS3 code, for tests that then spoil it."""
+    query = dict(params or {})
+    sent = {
+        "host": host,
+        "x-acs-action": action,
+        "x-acs-version": version,
+        "x-acs-date": iso(time.time() if stamp is None else stamp),
+        "x-acs-signature-nonce": nonce or f"{random.getrandbits(128):032x}",
+        "x-acs-content-sha256": hashlib.sha256(body).hexdigest(),
+        **(headers or {}),
+    }
+    signed = _ToSign(method, query, sent)
+    hashed = sent["x-acs-content-sha256"]
+    sent["authorization"] = Utils.get_authorization(signed, "ACS3-HMAC-SHA256", hashed, key_of(account), secret)
+    if body:
+        sent["content-type"] = "application/x-www-form-urlencoded"
+    return HttpRequest(method=method, host=host, path="/", query=urlencode(query), headers=sent, body=body)
+
+
+class _ToSign:
+    """What the SDK's signing function reads of a request."""
+
+    def __init__(self, method: str, query: dict[str, str], headers: dict[str, str]) -> None:
+        self.method = method
+        self.pathname = "/"
+        self.query = query
+        self.headers = dict(headers)
+
+
+def version_1(
+    action: str,
+    params: Mapping[str, str] | None = None,
+    *,
+    account: str = OWNER,
+    secret: str = "local",
+    version: str = "2014-05-26",
+    host: str = "ecs-cn-hangzhou.aliyuncs.com",
+    method: str = "GET",
+    in_form: bool = False,
+    stamp: float | None = None,
+    nonce: str | None = None,
+) -> HttpRequest:
+    """A request signed with the official SDK's own code for the older signature, in the query or in a form."""
+    sent = {
+        "Action": action,
+        "Version": version,
+        "AccessKeyId": key_of(account),
+        "SignatureMethod": "HMAC-SHA1",
+        "SignatureVersion": "1.0",
+        "SignatureNonce": nonce or f"{random.getrandbits(128):032x}",
+        "Timestamp": iso(time.time() if stamp is None else stamp),
+        **(params or {}),
+    }
+    sent = {key: value for key, value in sent.items() if value is not None}
+    sent["Signature"] = Utils.get_rpcsignature(sent, method, secret)
+    headers = {"host": host}
+    if in_form:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        return HttpRequest(method, host, "/", "", headers, urlencode(sent).encode())
+    return HttpRequest(method, host, "/", urlencode(sent), headers)
+
+
+def answered(response: HttpResponse) -> dict[str, Any]:
+    """The JSON of an answer."""
+    return dict(msgspec.json.decode(response.body))
+
+
+def outcome(response: HttpResponse) -> tuple[int, str]:
+    """(status, code) of an answer; the code is empty on success."""
+    return response.status, answered(response).get("Code", "")

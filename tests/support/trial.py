@@ -1,0 +1,207 @@
+"""A trial: a world, a policy and a state of their own, and runs through the real SDKs against the local cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from datetime import datetime, timezone
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import yaml
+
+from localcloud import LocalCloud, ManualClock
+from localcloud.clock import Clock
+from orgshare.alibaba.cloud import AlibabaCloud, Credentials
+from orgshare.focus import EVERYTHING, Focus
+from orgshare.guard import GuardRecord, approve
+from orgshare.policy.loading import load
+from orgshare.record.state import State, begin, open_state
+from orgshare.record.store import DirectoryStore
+from orgshare.way.applying import Applied, apply
+from orgshare.way.planning import Planned, make_plan
+from orgshare.way.runtime import Runtime
+
+MANAGEMENT = "1000000000000001"
+OWNER = "1000000000000002"
+A, B, C, D, E = (f"100000000000001{n}" for n in range(5))
+PARTNER = "2000000000000001"
+STRANGER = "3000000000000001"
+REGION = "cn-hangzhou"
+OTHER_REGION = "ap-southeast-1"
+
+START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Inline(Executor):
+    """An executor that runs everything at once, in order, in this thread."""
+
+    def map(  # type: ignore[override]
+        self, fn: Callable[[Item], Result], items: Iterable[Item], *, timeout: float | None = None, chunksize: int = 1
+    ) -> Iterable[Result]:
+        return [fn(item) for item in items]
+
+
+def world(**changes: Any) -> dict[str, Any]:
+    """Five members in three folders, one partner and one stranger outside, and three images of one owner."""
+    document: dict[str, Any] = {
+        "directory": {
+            "id": "rd-trial",
+            "management": MANAGEMENT,
+            "sharing_enabled": True,
+            "folders": {
+                "fd-prod": {"name": "prod", "parent": "root"},
+                "fd-eu": {"name": "eu", "parent": "fd-prod"},
+                "fd-test": {"name": "test", "parent": "root"},
+            },
+            "members": {
+                OWNER: {"name": "images", "folder": "root"},
+                A: {"name": "shop", "folder": "fd-prod", "tags": {"env": "prod"}},
+                B: {"name": "shop-eu", "folder": "fd-eu", "tags": {"env": "prod"}},
+                C: {"name": "lab", "folder": "fd-test", "tags": {"env": "test"}},
+                D: {"name": "lab-2", "folder": "fd-test"},
+                E: {"name": "office", "folder": "root"},
+            },
+        },
+        "outsiders": [PARTNER, STRANGER],
+        "access_keys": {
+            "LOCALMANAGEMENT": {"secret": "local", "account": MANAGEMENT},
+            "LOCALIMAGES": {"secret": "local", "account": OWNER},
+        },
+        "roles": {f"acs:ram::{MANAGEMENT}:role/reader": {"trusts": [OWNER]}},
+        "images": {
+            f"m-{name}": {
+                "service": "ecs", "owner": OWNER, "region": REGION, "name": name, "status": "Available",
+                "tags": {"share": "org"},
+            }
+            for name in ("gold", "silver", "bronze")
+        },
+    }  # fmt: skip
+    return {**document, **changes}
+
+
+def policy(**changes: Any) -> dict[str, Any]:
+    """Everything tagged ``share: org`` for everybody below prod; limits so wide that only audiences are guarded."""
+    document: dict[str, Any] = {
+        "version": 1,
+        "deployment": "trial",
+        "mode": "enforce",
+        "state": "file:state",
+        "directory": {"account": MANAGEMENT, "role": f"acs:ram::{MANAGEMENT}:role/reader"},
+        "owners": [{"account": OWNER, "regions": [REGION]}],
+        "rules": [rule()],
+        "safety": {
+            "hold_when": {"lost_pairs": 10**6, "lost_percent": 100, "departed": {"accounts": 10**6, "percent": 100}}
+        },
+    }
+    return {**document, **changes}
+
+
+def rule(name: str = "golden", images: Mapping[str, Any] | None = None, **audience: Any) -> dict[str, Any]:
+    """A rule; without an audience, for everybody below prod."""
+    return {
+        "name": name,
+        "images": dict(images or {"tags": {"share": "org"}}),
+        "audience": audience or {"folders": ["fd-prod"]},
+    }
+
+
+class Trial:
+    """One deployment in one world. Runs are in this thread, sleep costs nothing, and time is the manual clock's."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        world: Mapping[str, Any] | None = None,
+        policy: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.cloud = LocalCloud.from_world(
+            world or globals()["world"](), clock=clock or ManualClock(START), random=Random(seed)
+        )
+        self.folder = folder
+        self.seed = seed
+        self.runs = 0
+        self.write_policy(policy or globals()["policy"]())
+
+    def write_policy(self, document: Mapping[str, Any]) -> None:
+        """Put another policy in place."""
+        (self.folder / "policy.yaml").write_text(yaml.safe_dump(dict(document), sort_keys=False))
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.cloud.clock.now(), timezone.utc).replace(microsecond=0)
+
+    def begin(self) -> State:
+        """Begin the state."""
+        return begin(
+            DirectoryStore(self.folder / "state"),
+            deployment="trial",
+            directory="rd-trial",
+            identity="x",
+            now=self.now(),
+        )
+
+    def state(self) -> State:
+        return open_state(DirectoryStore(self.folder / "state"), "trial")
+
+    def runtime(self, *, key: str = "LOCALIMAGES", secret: str = "local", state: State | None = None) -> Runtime:
+        """What a run needs, with fresh objects throughout."""
+        self.runs += 1
+        of = load(self.folder / "policy.yaml")
+        run = f"r{self.runs}"
+        cloud = AlibabaCloud(
+            of,
+            Credentials(key, secret),
+            local_cloud="http://127.0.0.1:9",
+            run=run,
+            now=self.now,
+            sleep=lambda _: None,
+            random=Random(self.seed),
+        )
+        return Runtime(of, cloud, state or self.begin(), Inline(), self.now, run)
+
+    def plan(self, focus: Focus = EVERYTHING) -> Planned:
+        return make_plan(self.runtime(), focus)
+
+    def apply(self, focus: Focus = EVERYTHING) -> Applied:
+        return apply(self.runtime(), focus)
+
+    def approve_all(self) -> None:
+        """Release everything that is held, as a person would."""
+
+        def release(record: GuardRecord) -> GuardRecord:
+            for hold in record.holds:
+                record = approve(record, hold, now=self.now(), who="trial", reason="")
+            return record
+
+        self.state().update_guard(release, run="trial", now=self.now())
+
+    def access(self) -> dict[str, set[str]]:
+        """Who can use what, as the oracle says."""
+        found: dict[str, set[str]] = {image: set() for image in self.cloud.world().images}
+        for row in self.cloud.access():
+            found[row["image"]].add(row["account"])
+        return found
+
+    def patch(self, **part: Any) -> None:
+        """Change the world from outside."""
+        self.cloud.patch(part)
+
+    def move(self, account: str, folder: str) -> None:
+        self.patch(directory={"members": {account: {"folder": folder}}})
+
+    def leave(self, *accounts: str) -> None:
+        self.patch(directory={"members": dict.fromkeys(accounts)})
+
+    def grant_by_hand(self, image: str, *accounts: str) -> None:
+        """Share an image as a person would, beside who has it already."""
+        self.patch(grants={image: sorted(self.access()[image] | set(accounts))})
+
+    def revoke_by_hand(self, image: str, *accounts: str) -> None:
+        self.patch(grants={image: sorted(self.access()[image] - set(accounts))})
