@@ -416,6 +416,13 @@ def test_what_was_accepted_and_is_not_listed_yet_is_pending_for_a_while() -> Non
     assert decided(later)["gold"].grants == (A, B)
 
 
+def test_what_is_pending_has_its_place_in_the_quota() -> None:
+    """It is counted beside what is listed, so nobody is promised the place that it will take."""
+    accepted = {A: Entry("accepted", NOW - timedelta(minutes=5), rules=("golden",))}
+    of = facts(policy(EVERYBODY, quota=4), reading(GOLD, STRANGER, PARTNER), known=ledger(gold=accepted))
+    assert decided(of)["gold"].grants == (B,)
+
+
 def test_what_was_only_intended_and_is_not_there_is_granted_now() -> None:
     """A run that died before its call is finished by the next one."""
     intended = {A: Entry("intended", NOW - timedelta(minutes=1), rules=("golden",))}

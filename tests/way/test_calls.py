@@ -83,6 +83,14 @@ def test_the_permissions_of_an_image_take_a_page_for_each_hundred_grants(trial: 
     assert calls_of(t, t.apply)["ecs:DescribeImageSharePermission"] == 6
 
 
+def test_only_folders_that_nobody_is_in_are_asked_for_by_id(trial: Trials) -> None:
+    """Root and the folders on members' paths are known from the listing."""
+    t = trial(policy=policy(rules=[rule(folders=["root", "fd-prod", "fd-eu"])]))
+    assert calls_of(t, t.plan)["resourcemanager:GetFolder"] == 0
+    t.move(B, "root")
+    assert calls_of(t, t.plan)["resourcemanager:GetFolder"] == 1
+
+
 def test_images_that_no_rule_selects_are_not_read(trial: Trials) -> None:
     """Permissions are read of what a rule selects or the ledger knows, and of nothing else."""
     t = trial(policy=policy(rules=[rule(images={"ids": ["m-gold"]})]))

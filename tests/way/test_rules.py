@@ -217,6 +217,8 @@ def test_many_losses_are_held_while_additions_go_on(trial: Trials) -> None:
     applied = t.apply()
     assert t.access() == everywhere(A, B, C, D)
     assert {pair.account for hold in applied.plan.held for pair in hold.pairs} == {A, B}
+    held = [(c.image, c.accounts, c.lost) for hold in applied.plan.held for c in hold.changes]
+    assert held == [(image, (A, B), 2) for image in ALL_IMAGES]
     assert applied.plan.changes == tuple(c for c in applied.done if c.action == "grant")
     assert t.plan().plan.changes == ()
     t.write_policy(policy())
@@ -461,6 +463,14 @@ def test_an_image_that_a_rule_names_and_no_owner_has_is_a_finding(trial: Trials)
     found = {f.image: f.why for f in applied.plan.findings if f.kind == "unknown-id"}
     assert "it is not an image of" in found["m-theirs"]
     assert "no owner of the policy has it" in found["m-nobodys"]
+
+
+def test_a_rule_that_selects_no_image_is_a_finding(trial: Trials) -> None:
+    """A tag or family that is misspelt gives nobody anything, and that is said."""
+    rules = [rule(), rule("linux", {"family": "acme-*"}), rule("old", {"tags": {"share": "orgs"}})]
+    t = trial(policy=policy(rules=rules))
+    found = [f.why.split(";")[0] for f in t.apply().plan.findings if f.kind == "selects-nothing"]
+    assert found == ["rule linux selects no image", "rule old selects no image"]
 
 
 def test_another_organization_stops_the_run(trial: Trials) -> None:

@@ -34,7 +34,7 @@ Reason = Literal[
 
 FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
-    "kept-by-mode", "observed-only", "orphaned",
+    "kept-by-mode", "observed-only", "orphaned", "selects-nothing",
 ]  # fmt: skip
 
 

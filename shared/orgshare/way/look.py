@@ -91,7 +91,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         states=states,
         readings=readings,
         unselected=unselected,
-        findings=tuple(_named_images(policy, focus, listings)),
+        findings=() if incomplete or not focus.is_sweep() else _selection_findings(policy, listings, select),
         incomplete=tuple(incomplete),
         absent=frozenset[str]().union(*(li.absent for li in listings)),
         present=frozenset(image.id for li in listings for image in li.images),
@@ -254,10 +254,11 @@ def _out_of_step(wanted: bool, entry: Entry | None) -> bool:
     return entry is None or entry.state != "made" if wanted else entry is not None
 
 
-def _named_images(policy: Policy, focus: Focus, listings: tuple[_Listing, ...]) -> list[Finding]:
-    """Images that a rule names by id and that no owner has: somebody else's, or nobody's."""
-    if not focus.is_sweep() or any(listing.error for listing in listings):
-        return []
+def _selection_findings(policy: Policy, listings: tuple[_Listing, ...], select: Selector) -> tuple[Finding, ...]:
+    """Images that a rule names by id and that no owner has, and rules that select no image at all.
+
+    Only a sweep that listed everything can tell.
+    """
     own = {image.id for listing in listings for image in listing.images}.union(*(li.unread for li in listings))
     findings = []
     for rule in policy.rules:
@@ -269,7 +270,12 @@ def _named_images(policy: Policy, focus: Focus, listings: tuple[_Listing, ...]) 
                 and (not rule.images.regions or listing.shard.region in rule.images.regions)
             ]
             findings.append(Finding("unknown-id", image, "", _whose(rule.name, image, where)))
-    return findings
+    used = {index for listing in listings for image in listing.images for index in select(image)}
+    for index, rule in enumerate(policy.rules):
+        if index not in used and not rule.images.ids:
+            why = f"rule {rule.name} selects no image; if it should, correct its images"
+            findings.append(Finding("selects-nothing", "", "", why))
+    return tuple(findings)
 
 
 def _whose(rule: str, image: str, where: list[_Listing]) -> str:
