@@ -73,7 +73,10 @@ class Baseline(Struct, frozen=True):
 
 
 def baseline(decisions: Decisions, ledgers: Mapping[Shard, Ledger], members: int) -> Baseline:
-    """Count what is there: what this run read of the images it looked at, what the ledger knows of all others."""
+    """Count what is there: what this run read of the images it looked at, what the ledger knows of all others.
+
+    Of those, an intention alone counts for nothing: with a smaller whole, the guard holds sooner.
+    """
     read = {decision.image.id: decision.ours for decision in decisions.images}
     by_image: Counter[str] = Counter()
     by_rule: Counter[str] = Counter()
@@ -81,7 +84,7 @@ def baseline(decisions: Decisions, ledgers: Mapping[Shard, Ledger], members: int
     for ledger in ledgers.values():
         for image, entries in ledger.grants.items():
             for account, entry in entries.items():
-                if image in read and account not in read[image]:
+                if account not in read[image] if image in read else entry.state == "intended":
                     continue
                 by_image[image] += 1
                 for rule in entry.rules:

@@ -18,7 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.words import Grant, Pair
+from orgshare.words import Grant
 
 CLOCK_SKEW = timedelta(minutes=20)
 """How far the vendor's clock may be behind ours: SharedTime is compared with the time of our intention.
@@ -101,10 +101,6 @@ class Ledger(Struct, frozen=True):
     def entries(self, image: str) -> Mapping[str, Entry]:
         """The grants of ours on an image, by account."""
         return self.grants.get(image, MappingProxyType({}))
-
-    def pairs(self) -> Iterable[Pair]:
-        """Every pair that we gave access to, in no order."""
-        return (Pair(image, account) for image, entries in self.grants.items() for account in entries)
 
     def with_entries(self, image: str, entries: Mapping[str, Entry]) -> Ledger:
         """The ledger with an image's entries replaced; an image without entries leaves it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,3 +212,18 @@ def test_lists_are_sorted(shell: Callable[..., Shell]) -> None:
     (first, *_) = run("plan", "--json").json["changes"]
     assert first["images"] == ["m-bronze"]
     assert (first["accounts"], first["rules"]) == ([A, B, C, D, E], ["a", "m", "z"])
+
+
+def test_the_readme_lists_the_keys_of_every_document(shell: Callable[..., Shell]) -> None:
+    """In the order in which they are printed; apply has those of a plan and three more."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.split("| command | keys |", 1)[1].split("\n\n", 1)[0]
+    listed = {
+        name: keys.split() for name, keys in re.findall(r"^\| `(\w+)` \|.*?`([a-z_ ]+)` \|$", table, re.MULTILINE)
+    }
+    listed["apply"] = listed["plan"] + listed["apply"]
+    made = shell()
+    arguments = {
+        "plan": (), "apply": ("--yes",), "status": (), "explain": ("m-gold", A), "who": ("m-gold",),
+    }  # fmt: skip
+    assert {name: list(made(name, *given, "--json").json) for name, given in arguments.items()} == listed

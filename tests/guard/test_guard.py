@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from orgshare.decide.decisions import Cause, Loss
+from orgshare.decide.decisions import Cause, Loss, decide
 from orgshare.decide.plan import Hold, pairs_id
-from orgshare.guard import APPROVAL_STANDS, Baseline, GuardRecord, RecordedHold, approve, guard, remember
+from orgshare.guard import APPROVAL_STANDS, Baseline, GuardRecord, RecordedHold, approve, baseline, guard, remember
+from orgshare.ledger import Entry
 from orgshare.policy.model import Limits
 from orgshare.words import Pair
-from tests.support.facts import NOW, SHARD
+from tests.support.facts import NOW, SHARD, A, B, C, facts, image, ledger, made, policy, reading, rule
 
 NO_LIMIT = Limits(lost_pairs=10**6, lost_percent=100, departed_accounts=10**6, departed_percent=100)
 
@@ -230,3 +231,13 @@ def test_a_hold_ends_when_nothing_of_it_is_to_be_revoked_any_more() -> None:
 
 def record_of(hold: Hold) -> RecordedHold:
     return RecordedHold(hold.id, hold.since, hold.why, hold.pairs)
+
+
+def test_the_whole_is_what_was_read_and_of_all_else_what_is_known_to_be_there() -> None:
+    """An intention alone is no access; a limit in percent is of what is surely there."""
+    known = ledger(gold=made(A, B), silver={**made(A, B), C: Entry("intended", NOW, rules=("golden",))})
+    of = facts(policy(rule(folders=["fd-prod"])), reading(image("gold"), A), known=known)
+    whole = baseline(decide(of), of.ledgers, 5)
+    assert (whole.pairs, dict(whole.by_image), dict(whole.accounts_of_rule)) == (
+        3, {"m-gold": 1, "m-silver": 2}, {"golden": 2},
+    )  # fmt: skip

@@ -12,9 +12,7 @@ import click
 import pytest
 
 from orgshare.cli.commands import cli
-from orgshare.decide.plan import Plan
 from orgshare.policy.loading import parse
-from orgshare.report import documents
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -47,19 +45,6 @@ def test_the_readme_names_options_that_exist() -> None:
         name = re.findall(r"`([a-z]+)", row[0])[0]
         options = {o for p in cli.commands[name].params if isinstance(p, click.Option) for o in p.opts}
         assert set(re.findall(r"--[a-z]+", row[0])) <= options, name
-
-
-def test_the_readme_lists_the_json_keys_of_a_plan() -> None:
-    """In the order in which they are printed."""
-    (keys,) = re.findall(r"\| `plan` \| `([a-z _]+)` \|", README)
-    policy = parse(README_POLICY, source="p", base=Path("/"))
-    assert keys.split() == list(documents.plan_document(Plan(), documents.about(policy, "rd-1")))
-
-
-def test_the_readme_lists_the_json_keys_of_an_apply_beyond_a_plans() -> None:
-    """The same keys and three more."""
-    (keys,) = re.findall(r"\| `apply` \| the same, and `([a-z ]+)` \|", README)
-    assert keys.split() == list(documents.not_applied_document({}, calls={}))
 
 
 README_POLICY = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)[0]

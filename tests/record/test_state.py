@@ -105,6 +105,16 @@ def test_old_generations_are_pruned_and_young_ones_kept(store: DirectoryStore, s
     assert len(store.names(f"shards/{SHARD}")) == KEPT_GENERATIONS + 5
 
 
+def test_pruning_reads_no_more_than_it_has_to(store: DirectoryStore, state: State) -> None:
+    """Among hundreds of young generations, the age of the oldest is all that is asked for."""
+    read: list[str] = []
+    get = store.get
+    store.get = lambda name: read.append(name) or get(name)  # type: ignore[method-assign,func-returns-value]
+    for number in range(5 * KEPT_GENERATIONS):
+        state.commit(SHARD, number, LEDGER, run="r", now=NOW)
+    assert len(read) == 4 * KEPT_GENERATIONS
+
+
 def test_a_state_that_is_not_begun_says_what_to_do(store: DirectoryStore) -> None:
     """Acting without memory is refused."""
     with pytest.raises(ConfigurationError, match=r"it is not begun; run «orgshare init» once"):

@@ -112,6 +112,34 @@ def test_who_was_refused_and_is_served_by_a_person_is_theirs(trial: Trials) -> N
     assert t.access()["m-gold"] == {A, B}
 
 
+def test_a_refusal_of_an_image_that_is_gone_leaves_the_state(trial: Trials) -> None:
+    """It is forgotten when it does not stand any more, though nobody can look at the image."""
+    t = trial()
+    t.patch(images={"m-gold": {"encryption": "service-key"}})
+    assert [refusal.image for refusal in t.apply().plan.refused] == ["m-gold"]
+    t.patch(images={"m-gold": None})
+    t.cloud.advance(3600)
+    t.apply()
+    (shard,) = t.state().shards()
+    assert t.state().read(shard).ledger.refusals == {}
+
+
+def test_a_grant_that_cannot_be_revoked_stays_ours_and_is_found(trial: Trials) -> None:
+    """A removal that is refused is no reason to forget the grant; when it can be revoked, it is."""
+    t = trial(world=world(switches={"deprecated_removal": "error"}))
+    t.apply()
+    t.patch(images={"m-gold": {"status": "Deprecated"}})
+    t.move(A, "fd-test")
+    for _ in range(2):
+        applied = t.apply()
+        assert [(f.kind, f.image, f.account) for f in applied.plan.findings] == [("cannot-revoke", "m-gold", A)]
+        assert t.access() == {**everywhere(B), "m-gold": {A, B}}
+        assert applied.failed == ()
+    t.patch(images={"m-gold": {"status": "Available"}})
+    assert t.apply().plan.findings == ()
+    assert t.access() == everywhere(B)
+
+
 def test_a_hold_ends_with_its_image(trial: Trials) -> None:
     """When a deleted image has left the state, nobody is asked about it any more."""
     t = trial()

@@ -61,7 +61,7 @@ def settled(
     members = facts.organization.members
     for decision in images:
         image = decision.image.id
-        if image not in ledger.grants and image not in ledger.refusals:
+        if image not in ledger.grants:
             continue
         entries = settle(ledger.entries(image), readings[image], facts.now)
         for account, entry in entries.items():
@@ -71,8 +71,11 @@ def settled(
                     kind="member" if account in members else "partner",
                     rules=rules_of(decision, decisions.audiences, account),
                 )
-        standing = tuple(r for r in ledger.refusals.get(image, ()) if facts.now - r.at < REFUSAL_STANDS)
-        ledger = ledger.with_entries(image, entries).with_refusals(image, standing)
+        ledger = ledger.with_entries(image, entries)
+    for image, refusals in ledger.refusals.items():
+        standing = tuple(refusal for refusal in refusals if facts.now - refusal.at < REFUSAL_STANDS)
+        if standing != refusals:
+            ledger = ledger.with_refusals(image, standing)
     return ledger
 
 

@@ -143,11 +143,15 @@ class State:
         return self._store.put_new(f"{series}/{HIGHEST - number:012d}.json", msgspec.json.encode(generation))
 
     def _prune(self, series: str, now: datetime) -> None:
-        """Keep the newest generations and whatever is young; the names tell the order, the content the age."""
-        for name in self._store.names(series)[KEPT_GENERATIONS:]:
+        """Keep the newest generations and whatever is young; the names tell the order, the content the age.
+
+        The oldest come first and the first that is young ends it: there may be thousands, and each is a whole ledger.
+        """
+        for name in reversed(self._store.names(series)[KEPT_GENERATIONS:]):
             data = self._store.get(name)
-            if data is not None and now - msgspec.json.decode(data, type=_Written).written > KEPT_FOR:
-                self._store.delete(name)
+            if data is not None and now - msgspec.json.decode(data, type=_Written).written <= KEPT_FOR:
+                return
+            self._store.delete(name)
 
 
 class _Written(Struct):

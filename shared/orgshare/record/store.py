@@ -39,6 +39,16 @@ class ObjectStore(Protocol):
         """Where the store is, for messages."""
 
 
+def _flush(folder: Path) -> None:
+    """Let the names in a folder outlive a power failure; a system that cannot open folders has to do so by itself."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 class DirectoryStore:
     """An object store in a directory of this machine. The directory is made by the first put."""
 
@@ -61,6 +71,7 @@ class DirectoryStore:
                 file.flush()
                 os.fsync(file.fileno())
             os.link(aside, target)
+            _flush(target.parent)
         except FileExistsError:
             return False
         except OSError as error:
