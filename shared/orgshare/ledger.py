@@ -75,11 +75,21 @@ class Entry(Struct, frozen=True, omit_defaults=True):
             first = None
         return replace(self, state="intended", since=now, missing=0, first=first)
 
-    def seen(self, grant: Grant) -> Entry:
-        """The entry after its grant was listed; a row without a SharedTime says only that it is there."""
+    def seen(self, grant: Grant, now: datetime) -> Entry:
+        """The entry after its grant was listed; a row without a SharedTime says only that it is there.
+
+        Nor does the row say all where the grant was asked for more than once lately: it may still be as the first
+        asking left it, and get another SharedTime when the last one becomes visible.
+        """
         if not grant.shared_time:
             return replace(self, missing=0)
+        if self.waits(now) and (self.shared_time or self.first):
+            return replace(self, shared_time=grant.shared_time, missing=0)
         return replace(self, state="made", shared_time=grant.shared_time, missing=0, first=None)
+
+    def waits(self, now: datetime) -> bool:
+        """Whether what was asked for may not be visible yet."""
+        return self.state != "made" and now - self.since < NOT_VISIBLE_YET
 
 
 class RememberedRefusal(Struct, frozen=True):
@@ -146,10 +156,6 @@ def managed(entries: Mapping[str, Entry], grants: Iterable[Grant]) -> frozenset[
     return frozenset(g.account for g in grants if g.account in entries and entries[g.account].owns(g))
 
 
-def _too_early(entry: Entry, now: datetime) -> bool:
-    return entry.state != "made" and now - entry.since < NOT_VISIBLE_YET
-
-
 def settle(entries: Mapping[str, Entry], grants: Iterable[Grant], now: datetime) -> dict[str, Entry]:
     """The entries of an image after a complete reading of its grants.
 
@@ -163,8 +169,8 @@ def settle(entries: Mapping[str, Entry], grants: Iterable[Grant], now: datetime)
     for account, entry in entries.items():
         grant = seen.get(account)
         if grant is not None and entry.owns(grant):
-            settled[account] = entry.seen(grant)
-        elif _too_early(entry, now) or (grant is not None and not grant.shared_time):
+            settled[account] = entry.seen(grant, now)
+        elif entry.waits(now) or (grant is not None and not grant.shared_time):
             settled[account] = entry
         elif entry.missing + 1 < READINGS_THAT_END_OWNERSHIP:
             settled[account] = replace(entry, missing=entry.missing + 1)

@@ -95,7 +95,7 @@ def test_a_grant_that_is_asked_for_again_is_known_by_what_was_seen_before() -> N
     assert again.owns(grant(A))
     assert again.owns(grant(A, at(0)))
     assert not again.owns(grant(A, at(-60)))
-    assert again.seen(grant(A, at(0))).shared_time == at(0)
+    assert again.seen(grant(A, at(0)), NOW).shared_time == at(0)
 
 
 def test_a_grant_that_was_asked_for_and_never_seen_may_appear_with_the_time_of_the_first_asking() -> None:
@@ -105,7 +105,16 @@ def test_a_grant_that_was_asked_for_and_never_seen_may_appear_with_the_time_of_t
     assert (again.since, again.owns(grant(A, at(1))), again.owns(grant(A, at(-21)))) == (late, True, False)
     assert again.intended_again(late).owns(grant(A, at(1)))
     assert not again.intended_again(NOW + NEVER_VISIBLE).owns(grant(A, at(1)))
-    assert again.seen(grant(A, at(1))).first is None
+    assert again.seen(grant(A, at(1)), late + NOT_VISIBLE_YET).first is None
+
+
+def test_a_row_may_still_be_as_the_first_of_several_askings_left_it() -> None:
+    """Adding twice may renew the SharedTime, and reading may lag: both times are ours until the last one is visible."""
+    again = made(A)[A].intended_again(NOW)
+    early = again.seen(grant(A), NOW + NOT_VISIBLE_YET - timedelta(seconds=1))
+    assert (early.state, early.owns(grant(A)), early.owns(grant(A, at(0)))) == ("intended", True, True)
+    late = early.seen(grant(A), NOW + NOT_VISIBLE_YET)
+    assert (late.state, late.owns(grant(A, at(0)))) == ("made", False)
 
 
 def test_a_row_without_a_shared_time_neither_makes_nor_ends_ownership() -> None:

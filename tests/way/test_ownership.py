@@ -62,6 +62,21 @@ def test_a_grant_of_a_run_that_died_is_ours_when_it_becomes_visible(trial: Trial
     assert t.access() == everywhere(B)
 
 
+def test_a_grant_that_was_renewed_before_it_was_visible_stays_ours(trial: Trials) -> None:
+    """A run died, the next one asked again and saw the row of the first; the second changes it a minute later."""
+    t = trial(world=world(delays={"share": 60}, switches={"repeated_add": "refresh"}))
+    t.begin()
+    dies_at(t, "ModifyImageSharePermission", 3)
+    t.cloud.advance(30)
+    t.apply()
+    t.cloud.advance(40)
+    t.apply()
+    t.cloud.advance(1000)
+    t.move(A, "fd-test")
+    assert t.apply().plan.findings == ()
+    assert t.access() == everywhere(B)
+
+
 def test_an_event_that_is_repeated_after_its_run_died_is_finished(trial: Trials) -> None:
     """An intention alone does not make an account look served."""
     t = trial()

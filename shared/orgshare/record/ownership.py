@@ -101,7 +101,7 @@ def recorded(ledger: Ledger, outcomes: Iterable[Outcome], now: datetime) -> Ledg
         listed = {grant.account: grant for grant in outcome.grants or ()}
         entries = dict(ledger.entries(outcome.image))
         for account in outcome.accepted:
-            entries[account] = _accepted(entries[account], listed.get(account))
+            entries[account] = _accepted(entries[account], listed.get(account), now)
         refused = dict(outcome.refused)
         for account, error in refused.items():
             if _never_made(entries[account], error):
@@ -117,10 +117,10 @@ def recorded(ledger: Ledger, outcomes: Iterable[Outcome], now: datetime) -> Ledg
     return ledger
 
 
-def _accepted(entry: Entry, grant: Grant | None) -> Entry:
+def _accepted(entry: Entry, grant: Grant | None, now: datetime) -> Entry:
     """A grant that is older than our intention was there all along, unseen, and is somebody else's."""
     accepted = replace(entry, state="accepted")
-    return accepted.seen(grant) if grant is not None and entry.owns(grant) else accepted
+    return accepted.seen(grant, now) if grant is not None and entry.owns(grant) else accepted
 
 
 def _never_made(entry: Entry, error: Refused) -> bool:
