@@ -187,13 +187,19 @@ def _holds(
         yield Hold(id=pairs_id(pairs), since=since, why=reason, pairs=tuple(sorted(pairs)))
 
 
-def remember(record: GuardRecord, holds: Iterable[Hold], judged: Callable[[Pair], bool]) -> GuardRecord:
-    """The record after a run that found these holds. Of an earlier hold, what the run did not judge stays."""
+def remember(
+    record: GuardRecord, holds: Iterable[Hold], judged: Callable[[Pair], bool], *, began_with: GuardRecord
+) -> GuardRecord:
+    """The record after a run that found these holds. Of an earlier hold, what the run did not judge stays.
+
+    So does every hold that was not in the record that the run ``began_with``: whoever made it read later than this run.
+    """
     now_held = tuple(RecordedHold(hold.id, hold.since, hold.why, hold.pairs) for hold in holds)
     found = {pair for hold in now_held for pair in hold.pairs}
     kept = []
     for hold in record.holds:
-        elsewhere = tuple(pair for pair in hold.pairs if not judged(pair) and pair not in found)
+        newer = hold not in began_with.holds
+        elsewhere = tuple(pair for pair in hold.pairs if (newer or not judged(pair)) and pair not in found)
         if elsewhere:
             kept.append(RecordedHold(pairs_id(elsewhere), hold.since, hold.why, elsewhere))
     return replace(record, holds=tuple(sorted((*kept, *now_held), key=lambda hold: (hold.since, hold.id))))

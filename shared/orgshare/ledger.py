@@ -81,11 +81,12 @@ class Entry(Struct, frozen=True, omit_defaults=True):
         Nor does the row say all where the grant was asked for more than once lately: it may still be as the first
         asking left it, and get another SharedTime when the last one becomes visible.
         """
+        there = replace(self, state="made" if self.state == "made" else "accepted", missing=0)
         if not grant.shared_time:
-            return replace(self, missing=0)
+            return there
         if self.waits(now) and (self.shared_time or self.first):
-            return replace(self, shared_time=grant.shared_time, missing=0)
-        return replace(self, state="made", shared_time=grant.shared_time, missing=0, first=None)
+            return replace(there, shared_time=grant.shared_time)
+        return replace(there, state="made", shared_time=grant.shared_time, first=None)
 
     def waits(self, now: datetime) -> bool:
         """Whether what was asked for may not be visible yet."""

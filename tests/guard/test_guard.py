@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
@@ -61,6 +61,16 @@ def held(
         judged=lambda pair: pair.image not in unread and pair not in doubted,
         now=NOW,
     )
+
+
+def remembered(
+    record: GuardRecord,
+    holds: Iterable[Hold],
+    judged: Callable[[Pair], bool],
+    *,
+    began_with: GuardRecord | None = None,
+) -> GuardRecord:
+    return remember(record, holds, judged, began_with=record if began_with is None else began_with)
 
 
 def pairs(holds: Iterable[Hold]) -> set[Pair]:
@@ -147,7 +157,7 @@ def test_an_approval_releases_exactly_the_pairs_that_were_shown() -> None:
     """Pairs that join later are held on their own."""
     limits = Limits(lost_pairs=0)
     (first,) = held(losses(2), limits)
-    record = approve(remember(GuardRecord(), [first], lambda _: True), record_of(first), now=NOW, who="w", reason="r")
+    record = approve(remembered(GuardRecord(), [first], lambda _: True), record_of(first), now=NOW, who="w", reason="r")
     (later,) = held(losses(3), limits, record=record)
     assert set(later.pairs) == {Pair("m-1", "audience-0002")}
 
@@ -177,7 +187,7 @@ def test_the_same_pairs_are_the_same_hold_from_run_to_run() -> None:
     """Id, time and reason of a hold stay while its pairs do."""
     limits = Limits(lost_pairs=0)
     (first,) = held(losses(2), limits)
-    record = remember(GuardRecord(), [first], lambda _: True)
+    record = remembered(GuardRecord(), [first], lambda _: True)
     earlier = GuardRecord((RecordedHold(first.id, NOW - timedelta(days=1), "as it was", first.pairs),))
     assert held(losses(2), limits, record=record) == (first,)
     (again,) = held(losses(2), limits, record=earlier)
@@ -187,7 +197,7 @@ def test_the_same_pairs_are_the_same_hold_from_run_to_run() -> None:
 def test_what_was_held_once_waits_for_a_person_even_when_it_became_a_small_part() -> None:
     """Accounts that join meanwhile make the loss look smaller; it is the same loss."""
     (hold,) = held(losses(3), against=base(images={"m-1": 3}))
-    record = remember(GuardRecord(), [hold], lambda _: True)
+    record = remembered(GuardRecord(), [hold], lambda _: True)
     assert held(losses(3), against=base(images={"m-1": 30}), record=record) == (hold,)
 
 
@@ -195,7 +205,7 @@ def test_later_pairs_are_a_hold_of_their_own() -> None:
     """They never slip into a hold that somebody may be about to approve."""
     limits = Limits(lost_pairs=0)
     (first,) = held(losses(2), limits)
-    both = held(losses(3), limits, record=remember(GuardRecord(), [first], lambda _: True))
+    both = held(losses(3), limits, record=remembered(GuardRecord(), [first], lambda _: True))
     assert len(both) == 2
     assert first.id in {hold.id for hold in both}
 
@@ -205,11 +215,11 @@ def test_pairs_that_a_run_did_not_read_stay_in_their_hold() -> None:
     limits = Limits(lost_pairs=0)
     everything = [*losses(2), *losses(2, image="m-2")]
     (whole,) = held(everything, limits)
-    record = remember(GuardRecord(), [whole], lambda _: True)
+    record = remembered(GuardRecord(), [whole], lambda _: True)
     unread = frozenset({"m-2"})
     found = held(losses(2), limits, record=record, unread=unread)
     assert [hold.id for hold in found] == [whole.id]
-    assert remember(record, found, lambda pair: pair.image not in unread) == record
+    assert remembered(record, found, lambda pair: pair.image not in unread) == record
 
 
 def test_what_could_not_be_judged_counts_and_is_not_held_anew() -> None:
@@ -223,10 +233,21 @@ def test_a_hold_ends_when_nothing_of_it_is_to_be_revoked_any_more() -> None:
     """Facts that changed drop it; only what was not read stays."""
     limits = Limits(lost_pairs=0)
     (hold,) = held([*losses(1), *losses(1, image="m-2")], limits)
-    record = remember(GuardRecord(), [hold], lambda _: True)
-    assert remember(record, (), lambda _: True).holds == ()
-    (rest,) = remember(record, (), lambda pair: pair.image == "m-1").holds
+    record = remembered(GuardRecord(), [hold], lambda _: True)
+    assert remembered(record, (), lambda _: True).holds == ()
+    (rest,) = remembered(record, (), lambda pair: pair.image == "m-1").holds
     assert (rest.pairs, rest.id) == ((Pair("m-2", "audience-0000"),), pairs_id([Pair("m-2", "audience-0000")]))
+
+
+def test_a_run_ends_no_hold_that_was_made_after_it_began() -> None:
+    """Whoever made it has seen what this run, which is slower, has not; what both hold is in one hold."""
+    limits = Limits(lost_pairs=0)
+    (hold,) = held(losses(2), limits)
+    record = remembered(GuardRecord(), [hold], lambda _: True)
+    assert remembered(record, (), lambda _: True, began_with=GuardRecord()) == record
+    (part,) = held(losses(1), limits)
+    both = remembered(record, [part], lambda _: True, began_with=GuardRecord())
+    assert [one.pairs for one in sorted(both.holds, key=lambda one: one.pairs)] == [hold.pairs[:1], hold.pairs[1:]]
 
 
 def record_of(hold: Hold) -> RecordedHold:

@@ -112,7 +112,7 @@ def test_a_row_may_still_be_as_the_first_of_several_askings_left_it() -> None:
     """Adding twice may renew the SharedTime, and reading may lag: both times are ours until the last one is visible."""
     again = made(A)[A].intended_again(NOW)
     early = again.seen(grant(A), NOW + NOT_VISIBLE_YET - timedelta(seconds=1))
-    assert (early.state, early.owns(grant(A)), early.owns(grant(A, at(0)))) == ("intended", True, True)
+    assert (early.state, early.owns(grant(A)), early.owns(grant(A, at(0)))) == ("accepted", True, True)
     late = early.seen(grant(A), NOW + NOT_VISIBLE_YET)
     assert (late.state, late.owns(grant(A, at(0)))) == ("made", False)
 

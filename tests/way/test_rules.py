@@ -9,7 +9,8 @@ import pytest
 
 from orgshare.errors import ConfigurationError, CredentialsRefused, NobodyAnswers, StopRun
 from orgshare.focus import EVERYTHING, Focus, Selection
-from orgshare.way.applying import apply
+from orgshare.way.applying import apply, carry_out_plan
+from orgshare.way.planning import make_plan
 from tests.support.trial import (
     MANAGEMENT,
     OTHER_REGION,
@@ -603,3 +604,30 @@ def test_two_runs_at_once_leave_the_ownership_of_both_in_the_state(trial: Trials
     t.move(A, "fd-test")
     t.apply()
     assert t.access() == everywhere(B)
+
+
+def test_a_slower_run_does_not_end_a_hold_that_another_one_made_meanwhile(trial: Trials) -> None:
+    """It read the image before its tag was changed; what the other one found waits for a person all the same."""
+    t = trial(policy=policy(rules=[rule(), rule("lab", {"tags": {"lab": "x"}}, folders=["fd-test"])]))
+    t.apply()
+    slow = t.runtime()
+    planned = make_plan(slow, EVERYTHING)
+    t.patch(images={"m-gold": {"tags": {"share": None, "lab": "x"}}})
+    (hold,) = t.apply().plan.held
+    carry_out_plan(slow, planned)
+    assert t.apply().plan.held == (hold,)
+    assert t.access()["m-gold"] == {A, B, C, D}
+
+
+def test_credentials_that_end_half_way_are_a_failure_of_what_was_left(trial: Trials) -> None:
+    """What was shared until then is reported and recorded, and the next run goes on."""
+    t = trial()
+    fault = {"operation": "ecs:ModifyImageSharePermission", "kind": "error", "code": "InvalidSecurityToken.Expired"}
+    t.patch(faults=[{**fault, "status": 403, "every": 2}])
+    applied = t.apply()
+    assert [change.image for change in applied.done] == ["m-bronze", "m-silver"]
+    assert [failure.change.image for failure in applied.failed] == ["m-gold"]
+    assert t.access() == {**everywhere(A, B), "m-gold": set()}
+    t.patch(faults=[])
+    t.apply()
+    assert t.access() == everywhere(A, B)

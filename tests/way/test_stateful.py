@@ -190,6 +190,12 @@ class Story(RuleBasedStateMachine):
             self.wrong += [f"{pair} was taken, but a person made it" for pair in lost & self.by_hand - self.unclear]
             self.wrong += [f"{pair} was taken, but waits for approval" for pair in lost & self.held - self.approved]
             self.wrong += [f"{pair} was taken in a careful mode" for pair in lost if self.policy["mode"] != "enforce"]
+            quota = self.policy["owners"][0].get("quotas", {}).get("accounts_per_image", 50)
+            self.wrong += [
+                f"{image} has more than {quota}"
+                for image in {image for image, _ in gained}
+                if len({account for of, account in now if of == image}) > quota
+            ]
             self.wrong += [f"{pair} was given in mode observe" for pair in gained if self.policy["mode"] == "observe"]
         self.by_hand -= lost
         self.ours -= lost
@@ -296,7 +302,9 @@ class Story(RuleBasedStateMachine):
 
     @rule(data=st.data(), account=anybody)
     def a_person_shares(self, data: st.DataObject, account: str) -> None:
-        image = self.draw_image(data)
+        self.a_person_shares_with(self.draw_image(data), account)
+
+    def a_person_shares_with(self, image: str, account: str) -> None:
         new = (image, account) not in self.last
         if new and self.intended(image, account):
             self.unclear.add((image, account))
@@ -314,6 +322,16 @@ class Story(RuleBasedStateMachine):
         self.trial.cloud.advance(1)
         self.trial.revoke_by_hand(image, account)
         self.let_be_seen()
+
+    @precondition(lambda self: self.last)
+    @rule(data=st.data())
+    def a_person_replaces_a_grant(self, data: st.DataObject) -> None:
+        """Removed and made anew it looks the same, but for its time."""
+        image, account = data.draw(st.sampled_from(sorted(self.last)))
+        if account in self.document()["accounts"]:
+            self.trial.cloud.advance(1)
+            self.trial.revoke_by_hand(image, account)
+            self.a_person_shares_with(image, account)
 
     @rule(changed=rules, mode=modes, limits=st.sampled_from((WIDE, TIGHT)), never=st.one_of(st.just({}), exceptions))
     def the_policy_is_edited(
@@ -599,5 +617,10 @@ def fields(fault: Any) -> dict[str, Any]:
 
 TestStory = Story.TestCase
 TestStory.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=50,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
 )

@@ -1,7 +1,8 @@
 """Clients, credentials and roles: everything that is reached with one set of credentials.
 
-Each account is reached through its own role if the policy names one. Temporary credentials are renewed before they
-expire. A local cloud is reached as an HTTP proxy, so the SDKs' own endpoint rules stay in use.
+Each account is reached through its own role if the policy names one. Temporary credentials that are about to expire
+are renewed when a shard or the directory is opened. A local cloud is reached as an HTTP proxy, so the SDKs' own
+endpoint rules stay in use.
 
 What can go wrong: credentials in a log. Nothing here puts a key or token into a message.
 """

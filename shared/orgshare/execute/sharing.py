@@ -17,7 +17,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orgshare.errors import IncompleteRead, NoAnswer, Refused, TryAgain, VendorError
+from orgshare.errors import CredentialsRefused, IncompleteRead, NoAnswer, OrgshareError, Refused, TryAgain, VendorError
 from orgshare.observe.images import read_grants
 from orgshare.ports import ImageService
 from orgshare.words import Grant
@@ -75,7 +75,7 @@ class Outcome(Struct, frozen=True):
     refused: tuple[tuple[str, Refused], ...] = ()
     unremovable: tuple[tuple[str, Refused], ...] = ()
     grants: tuple[Grant, ...] | None = None
-    failed: VendorError | IncompleteRead | None = None
+    failed: OrgshareError | None = None
 
 
 class _Progress:
@@ -94,16 +94,19 @@ class _Progress:
 
 
 def carry_out(service: ImageService, work: Work) -> Outcome:
-    """Do the work on one image and read back what became of it. A ``VendorError`` is in the outcome, not raised."""
+    """Do the work on one image and read back what became of it. What failed is in the outcome, not raised.
+
+    Credentials that end half way are such a failure too: what was shared until then has to be recorded.
+    """
     progress = _Progress()
-    failed: VendorError | IncompleteRead | None = None
+    failed: OrgshareError | None = None
     grants: tuple[Grant, ...] | None = None
     sender = _Sender(service, work.image, progress)
     try:
         for add, remove in _calls(work):
             sender.send(add, remove)
         grants = read_grants(service, work.image)
-    except (VendorError, IncompleteRead) as error:
+    except (VendorError, IncompleteRead, CredentialsRefused) as error:
         failed = error
     return Outcome(
         image=work.image,

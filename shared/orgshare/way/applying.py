@@ -61,7 +61,7 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
         return Applied(planned=planned, plan=planned.plan)
     try:
         runtime.state.update_guard(
-            lambda record: remember(record, planned.plan.held, planned.judged),
+            lambda record: remember(record, planned.plan.held, planned.judged, began_with=planned.record),
             run=runtime.run,
             now=planned.now,
         )

@@ -56,8 +56,8 @@ class _Guarded(Struct, frozen=True):
 def make_plan(runtime: Runtime, focus: Focus) -> Planned:
     """Read and decide; changes nothing, neither in the cloud nor in the state."""
     now = runtime.now()
+    record = runtime.state.guard()  # before reading: a hold that is recorded meanwhile is of later facts
     looked = look(runtime, focus, now)
-    record = runtime.state.guard()
     facts = Facts(
         policy=runtime.policy,
         organization=looked.organization,
