@@ -21,7 +21,7 @@ from msgspec import Struct
 from orgshare.decide.audience import Resolved, resolve_all
 from orgshare.decide.plan import Finding, Pending, Reason, Refusal, first_accounts
 from orgshare.decide.selection import selector
-from orgshare.ledger import NOT_VISIBLE_YET, Entry, Ledger, RememberedRefusal, managed
+from orgshare.ledger import Entry, Ledger, RememberedRefusal, managed
 from orgshare.policy.model import Mode, Policy
 from orgshare.words import Grant, Image, ImageReading, Incomplete, Organization, Pair, Shard
 
@@ -224,9 +224,9 @@ def _decide_image(run: _Run, want: _Want, image: Image, grants: tuple[Grant, ...
         account
         for account, entry in entries.items()
         if entry.state == "accepted"
+        and entry.waits(facts.now)
         and account not in direct
         and account not in coverage.possible
-        and facts.now - entry.since < NOT_VISIBLE_YET
     )
     has = direct | coverage.possible | under_way
     free = quota - len(grants) - len(under_way) + freed

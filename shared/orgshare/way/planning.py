@@ -5,7 +5,7 @@ directory, images by their ids. Losses that the guard holds anyway wait with the
 an account really left has to be known to be held as what it is.
 
 What can go wrong: acting on the first reading because asking failed. A loss that was asked for and not proven never
-runs and is not held either; it is reported as incomplete.
+runs; it is reported as incomplete, or stays in the hold that it was in before.
 """
 
 from __future__ import annotations
