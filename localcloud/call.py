@@ -15,6 +15,7 @@ from localcloud.world import Delays, Quotas, Switches
 if TYPE_CHECKING:
     from localcloud.ecs.models import EcsModel
     from localcloud.resourcemanager.models import DirectoryModel
+    from localcloud.resourcesharing.models import SharingModel
     from localcloud.sts.models import IdentityModel, Principal
 
 
@@ -35,6 +36,7 @@ class Models:
 
     ecs: EcsModel
     directory: DirectoryModel
+    sharing: SharingModel
     identity: IdentityModel
     settings: Settings
     random: random_module.Random
@@ -49,6 +51,8 @@ class Call:
     region: str
     now: float
     models: Models
+    fault: str = ""
+    """The kind of the fault that strikes this call, for those that decide what becomes of what the call began."""
 
     @property
     def account(self) -> str:
@@ -63,7 +67,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An API operation: its handler returns the answer's fields without RequestId, or raises ApiError."""
+    """An API operation: its handler returns the answer's fields without RequestId, or raises ApiError.
+
+    `rows` is the key of the rows of a list that is paged by token and says no total.
+    """
 
     product: str
     name: str
@@ -71,6 +78,7 @@ class Operation:
     writes: bool = False
     regional: bool = False
     missing_region: ApiError | None = None
+    rows: str = ""
 
     @property
     def full_name(self) -> str:

@@ -69,6 +69,28 @@ PRODUCTS: Mapping[str, Product] = {
                 "UntagResources",
             ),
         ),
+        Product(
+            "resourcesharing",
+            "ResourceSharing",
+            "2020-01-10",
+            (
+                "AcceptResourceShareInvitation",
+                "AssociateResourceShare",
+                "CheckSharingWithResourceDirectoryStatus",
+                "CreateResourceShare",
+                "DeleteResourceShare",
+                "DescribeRegions",
+                "DisassociateResourceShare",
+                "EnableSharingWithResourceDirectory",
+                "ListResourceShareAssociations",
+                "ListResourceShareInvitations",
+                "ListResourceShares",
+                "ListSharedResources",
+                "ListSharedTargets",
+                "RejectResourceShareInvitation",
+                "UpdateResourceShare",
+            ),
+        ),
         Product("sts", "Sts", "2015-04-01", ("AssumeRole", "GetCallerIdentity")),
     )
 }

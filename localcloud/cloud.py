@@ -75,23 +75,47 @@ class LocalCloud:
         """The oracle: who can use which image through which channel, straight from the state.
 
         Rows `{"image", "account", "channels"}`, sorted, only pairs with access. Owners and community images are no
-        shares and do not appear, and no delay hides anything.
+        shares and do not appear. A direct share counts at once, whatever delay hides it from lists; a resource share
+        counts while what it needs is associated, as far as it follows the organization by now.
         """
         with self._lock:
-            ecs = self._gateway.models.ecs
+            ecs, sharing, now = self._gateway.models.ecs, self._gateway.models.sharing, self.clock.now()
             if image is not None:
-                pairs = [(image, one) for one in ecs.grants(image) if account in (None, one)]
+                images = {image}
             elif account is not None:
-                pairs = [(one, account) for one in ecs.received(account)]
+                images = {*ecs.received(account), *sharing.covering(account, now)}
             else:
-                pairs = [(one, who) for one, grants in ecs.granted().items() for who in grants]
-            return [{"image": one, "account": who, "channels": ["direct"]} for one, who in sorted(pairs)]
+                images = {*ecs.granted(), *sharing.coverage(now)}
+            rows = []
+            for one in sorted(images):
+                direct, covered = ecs.grants(one), sharing.covered(one, now)
+                everybody = direct.keys() | covered if account is None else {account}
+                for who in sorted(everybody):
+                    ways = [way for way, having in (("direct", direct), ("directory", covered)) if who in having]
+                    if ways:
+                        rows.append({"image": one, "account": who, "channels": ways})
+            return rows
 
     def users(self) -> dict[str, frozenset[str]]:
         """Who can use each image, as `access` finds it, without a row for each pair: to look after every write."""
+        # Thousands of images may have equal sets of thousands of accounts, so each union is made once.
+        unions: dict[tuple[frozenset[str], ...], frozenset[str]] = {}
+        found: dict[str, frozenset[str]] = {}
+        for image, ways in self.channels().items():
+            sets = tuple(ways.values())
+            if len(sets) > 1 and sets not in unions:
+                unions[sets] = frozenset().union(*sets)
+            found[image] = unions[sets] if len(sets) > 1 else sets[0]
+        return found
+
+    def channels(self) -> dict[str, dict[str, frozenset[str]]]:
+        """Image -> channel (`direct`, `directory`) -> who has it that way; what nobody has is left out."""
         with self._lock:
-            ecs = self._gateway.models.ecs
-            return {image: frozenset(grants) for image, grants in ecs.granted().items()}
+            ecs, sharing = self._gateway.models.ecs, self._gateway.models.sharing
+            found = {image: {"direct": frozenset(grants)} for image, grants in ecs.granted().items()}
+            for image, covered in sharing.coverage(self.clock.now()).items():
+                found.setdefault(image, {})["directory"] = covered
+            return found
 
     def world(self) -> World:
         """The state as a world from which the same cloud could start (times and temporary keys are not in it)."""
@@ -106,6 +130,7 @@ class LocalCloud:
                 roles=world.roles,
                 images=images,
                 grants=grants,
+                resource_shares=models.sharing.share_documents(self.clock.now()),
                 quotas=world.quotas,
                 flow_control=world.flow_control,
                 latency=world.latency,
@@ -120,6 +145,8 @@ class LocalCloud:
         """Merge a part of a world (null removes, lists and `faults` replace); WorldError changes nothing.
 
         An account that is taken out of the members goes on existing outside; one that is put in comes from there.
+        An image that is taken out is taken out of its resource shares, and what is put into a resource share is
+        associated at once.
         """
         with self._lock:
             if not isinstance(part, Mapping):
@@ -127,6 +154,7 @@ class LocalCloud:
             before = self.world()
             document = merged(world_document(before), part)
             _move_between(before, document)
+            _take_out_of_shares(before, document)
             self._gateway.take(parse_world(document, source=source), new_faults="faults" in part)
             self._gateway.written()
 
@@ -175,3 +203,14 @@ def _move_between(before: World, document: dict[str, Any]) -> None:
     )
     joined = inside - before.accounts() | (inside & set(before.outsiders))
     document["outsiders"] = [*(one for one in outsiders if one not in joined), *left]
+
+
+def _take_out_of_shares(before: World, document: dict[str, Any]) -> None:
+    """Images that are gone are in no resource share."""
+    images, shares = document.get("images", {}), document.get("resource_shares")
+    if not isinstance(images, Mapping) or not isinstance(shares, Mapping):
+        return
+    gone = before.images.keys() - images.keys()
+    for share in shares.values():
+        if isinstance(share, dict) and isinstance(share.get("images"), (list, tuple)):
+            share["images"] = [one for one in share["images"] if one not in gone]

@@ -48,6 +48,8 @@ GATEWAY = Catalogue(
         "InvalidAction.NotFound": (404, "Specified api is not found, please check your url and method."),
         "InvalidParameter": (400, 'The specified parameter "{name}" is not valid.'),
         "InvalidProduct.NotFound": (404, "Cannot find product according to your specified domain."),
+        # Documented for the tag calls of ECS; what an unknown region gets elsewhere is not documented.
+        "InvalidRegionId.NotFound": (404, "The RegionId provided does not exist in our records."),
         "InvalidSecurityToken.Expired": (400, "Specified SecurityToken is expired."),
         "InvalidSecurityToken.Malformed": (400, "Specified SecurityToken is malformed."),
         "InvalidSecurityToken.MismatchWithAccessKey": (

@@ -4,7 +4,8 @@ Each fault of the world counts the calls that match it and strikes by its own ru
 Faults strike only calls with a good signature that flow control let pass. `lost-answer` is the one that matters
 most: the call was carried out and the client cannot know. Faults that spoil an answer leave refusals alone, except
 `malformed`. `truncated-page` leaves half of the rows and the total, `empty-list` neither rows nor total: the one
-shows that it lies, the other does not.
+shows that it lies, the other does not. In a list that is paged by token there is no total, so neither shows it: half of
+the rows are missing before the token, or all of them and the token too.
 """
 
 from __future__ import annotations
@@ -46,17 +47,20 @@ class FaultRule:
         self._strikes += hit
         return hit
 
-    def spoil(self, answer: Answer) -> Answer:
-        """The answer as this fault leaves it: a field, rows or the total changed; others unchanged."""
+    def spoil(self, answer: Answer, rows: str = "") -> Answer:
+        """The answer as this fault leaves it: a field, rows or the total changed; others unchanged.
+
+        `rows` is the key of the rows of a list without a total.
+        """
         if self.fault.kind == "missing-field":
             fields = sorted(key for key in answer if key != "RequestId")
             if fields:
                 gone = fields[(self._strikes - 1) % len(fields)]
                 return {key: value for key, value in answer.items() if key != gone}
         elif self.fault.kind == "truncated-page":
-            return _with_rows(answer, lambda rows: rows[: len(rows) // 2])
+            return _with_rows(answer, lambda found: found[: len(found) // 2], rows)
         elif self.fault.kind == "empty-list":
-            return {**_with_rows(answer, lambda _: []), "TotalCount": 0} if "TotalCount" in answer else answer
+            return _without_rows(answer, rows)
         elif self.fault.kind == "wrong-total" and "TotalCount" in answer:
             wrong = answer["TotalCount"] + (1 if self._strikes % 2 else -1)
             return {**answer, "TotalCount": wrong if wrong >= 0 else 1}
@@ -71,13 +75,23 @@ def first_strike(
     return hits[0] if hits else None
 
 
-def _with_rows(answer: Answer, change: Callable[[list[Any]], list[Any]]) -> Answer:
-    """The answer with other rows in its paged list; its TotalCount stays."""
+def _without_rows(answer: Answer, rows: str) -> Answer:
+    """The answer of a list in which nothing was found."""
+    empty = _with_rows(answer, lambda _: [], rows)
+    if "TotalCount" in answer:
+        return {**empty, "TotalCount": 0}
+    return {key: value for key, value in empty.items() if key != "NextToken" or rows not in answer}
+
+
+def _with_rows(answer: Answer, change: Callable[[list[Any]], list[Any]], rows: str) -> Answer:
+    """The answer with other rows in its paged list; its TotalCount, or its token, stays."""
+    if rows in answer:
+        return {**answer, rows: change(answer[rows])}
     if "TotalCount" not in answer:
         return answer
     for key, value in answer.items():
         if isinstance(value, Mapping) and len(value) == 1:
-            ((inner, rows),) = value.items()
-            if isinstance(rows, list) and rows:
-                return {**answer, key: {inner: change(rows)}}
+            ((inner, found),) = value.items()
+            if isinstance(found, list) and found:
+                return {**answer, key: {inner: change(found)}}
     return answer

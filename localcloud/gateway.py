@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl
 from localcloud.call import Call, Models, Operation, Settings
 from localcloud.catalog import PRODUCTS, Product, host_parts, product_of_version
 from localcloud.clock import Clock, iso_millis
-from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.ecs.models import EcsModel
 from localcloud.ecs.responses import OPERATIONS as ECS_OPERATIONS
 from localcloud.errors import GATEWAY, ApiError, missing
@@ -28,6 +27,8 @@ from localcloud.params import Params
 from localcloud.render import as_json, as_xml, error_document
 from localcloud.resourcemanager.models import DirectoryModel
 from localcloud.resourcemanager.responses import OPERATIONS as RESOURCE_MANAGER_OPERATIONS
+from localcloud.resourcesharing.models import SharingModel
+from localcloud.resourcesharing.responses import OPERATIONS as RESOURCE_SHARING_OPERATIONS
 from localcloud.signing import VALID_SECONDS, Nonces, read_signature
 from localcloud.sts.models import IdentityModel, Principal
 from localcloud.sts.responses import OPERATIONS as STS_OPERATIONS
@@ -35,7 +36,12 @@ from localcloud.world import World
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     (operation.product, operation.name): operation
-    for operation in (*ECS_OPERATIONS, *RESOURCE_MANAGER_OPERATIONS, *STS_OPERATIONS)
+    for operation in (
+        *ECS_OPERATIONS,
+        *RESOURCE_MANAGER_OPERATIONS,
+        *RESOURCE_SHARING_OPERATIONS,
+        *STS_OPERATIONS,
+    )
 }
 _FORM = "application/x-www-form-urlencoded"
 
@@ -77,13 +83,14 @@ class Gateway:
         self.flow = FlowControl()
         self.rules = [FaultRule(fault) for fault in world.faults]
         now = clock.now()
-        self.models = Models(
-            ecs=EcsModel(world.images, world.grants, now=now),
-            directory=DirectoryModel(world.directory, world.outsiders, now=now),
-            identity=IdentityModel(world.access_keys, world.roles),
-            settings=Settings(world.quotas, world.delays, world.switches, world.regions, dict(world.sites)),
-            random=random,
+        settings = Settings(world.quotas, world.delays, world.switches, world.regions, dict(world.sites))
+        ecs = EcsModel(world.images, world.grants, now=now)
+        directory = DirectoryModel(world.directory, world.outsiders, now=now)
+        identity = IdentityModel(world.access_keys, world.roles)
+        sharing = SharingModel(
+            world.resource_shares, ecs=ecs, directory=directory, identity=identity, settings=settings, now=now
         )
+        self.models = Models(ecs, directory, sharing, identity, settings, random)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """The answer to a request to a vendor API."""
@@ -98,8 +105,9 @@ class Gateway:
         """Become another world; what stays the same keeps its times and counts."""
         now = self.clock.now()
         models, delays = self.models, world.delays
-        models.directory.replace(world.directory, world.outsiders, now=now, delay=delays.membership)
+        models.directory.replace(world.directory, world.outsiders, now=now, delays=delays)
         models.ecs.replace(world.images, world.grants, now=now, delay=delays.share)
+        models.sharing.adopt(world.resource_shares, now=now)
         models.identity.keys = dict(world.access_keys)
         models.identity.roles = dict(world.roles)
         settings = models.settings
@@ -184,7 +192,7 @@ class _Exchange:
         if not region:
             raise operation.missing_region or missing("RegionId")
         if region not in self._gateway.models.settings.regions:
-            raise ECS_ERRORS.error("InvalidRegionId.NotFound")
+            raise GATEWAY.error("InvalidRegionId.NotFound")
         return region
 
     def _perform(self, operation: Operation, principal: Principal) -> HttpResponse:
@@ -199,7 +207,7 @@ class _Exchange:
             return self._refused(_ordered_error(rule))
         if kind == "no-answer":
             return self._dropped(kind)
-        answer, refusal = self._call(operation, principal)
+        answer, refusal = self._call(operation, principal, kind)
         if operation.writes:
             gateway.written()
         if kind == "lost-answer":
@@ -207,16 +215,17 @@ class _Exchange:
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")
         if rule is not None:
-            answer = rule.spoil(answer)
+            answer = rule.spoil(answer, operation.rows)
         return self._send(200, "", answer, root=f"{self._action}Response", broken=kind == "malformed")
 
-    def _call(self, operation: Operation, principal: Principal) -> tuple[dict[str, Any], ApiError | None]:
+    def _call(self, operation: Operation, principal: Principal, fault: str) -> tuple[dict[str, Any], ApiError | None]:
         call = Call(
             params=Params(self._params),
             principal=principal,
             region=self._region,
             now=self._now,
             models=self._gateway.models,
+            fault=fault,
         )
         try:
             return {"RequestId": self._request_id, **operation.handler(call)}, None

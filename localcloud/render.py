@@ -1,6 +1,7 @@
 """Answers as JSON or, for clients of the old signature that ask for it, as XML.
 
-In JSON a list is wrapped in a key of its own (`{"Images": {"Image": [...]}}`); in XML that inner key is repeated.
+In JSON most products wrap a list in a key of its own (`{"Images": {"Image": [...]}}`) and in XML that inner key is
+repeated; where the list is not wrapped, its own key is.
 """
 
 from __future__ import annotations

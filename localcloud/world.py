@@ -50,7 +50,12 @@ FaultKind = Literal[
     "truncated-page",
     "wrong-total",
     "empty-list",
+    "fail-association",
+    "stuck-association",
 ]
+ASSOCIATION_FAULTS = ("fail-association", "stuck-association")
+"""Faults of what AssociateResourceShare begins, not of its answer."""
+_ASSOCIATE = "resourcesharing:AssociateResourceShare"
 
 
 class WorldError(Exception):
@@ -125,6 +130,20 @@ class Image(_Frozen, frozen=True, kw_only=True):
     created: str = ""
 
 
+class ResourceShare(_Frozen, frozen=True, kw_only=True):
+    """A resource share of one owner in one region; all that it names is associated."""
+
+    owner: str
+    region: str
+    name: str
+    images: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+    allow_external: bool = False
+    resource_group: str = ""
+    created: str = ""
+
+
 class Limit(_Frozen, frozen=True, kw_only=True):
     """Flow control: `limit` calls in each window of `window` seconds, windows aligned to the clock."""
 
@@ -133,12 +152,18 @@ class Limit(_Frozen, frozen=True, kw_only=True):
 
 
 class Quotas(_Frozen, frozen=True, kw_only=True):
-    """Quotas; None is no quota. 50 accounts an image is the documented default, the rest is free unless given."""
+    """Quotas; None is no quota. What has a number has it from the vendor, the rest is free unless given.
+
+    Resource shares and shared resources are counted for each account; an older page has 10 of each:
+    https://www.alibabacloud.com/help/en/resource-management/product-overview/limits
+    """
 
     accounts_per_image: int = 50
     shared_images: int | None = None
     members: int | None = None
     folders: int | None = None
+    resource_shares: int = 1000
+    shared_resources: int = 1000
 
 
 class Latency(_Frozen, frozen=True, kw_only=True):
@@ -148,9 +173,13 @@ class Latency(_Frozen, frozen=True, kw_only=True):
 
 
 class Delays(_Frozen, frozen=True, kw_only=True):
-    """Seconds until an asynchronous change is visible. `association` waits for resource sharing to be built."""
+    """Seconds until an asynchronous change is visible.
+
+    `membership` is about the lists of the organization, `coverage` about what resource shares reach of it.
+    """
 
     association: float = 0.0
+    coverage: float = 0.0
     membership: float = 0.0
     image: float = 0.0
     share: float = 0.0
@@ -160,7 +189,15 @@ class Switches(_Frozen, frozen=True, kw_only=True):
     """What the vendor's documents leave open, one switch a question; every client should be right in all positions."""
 
     covered_in_permission_list: bool = False
+    covered_count_to_quota: bool = False
+    covered_block_delete: bool = False
+    covered_self_shared: bool = True
+    management_covered: bool = False
     nested_folder_targets: bool = True
+    root_folder_target: Literal["refused", "accepted"] = "refused"
+    repeated_association: Literal["ok", "error"] = "ok"
+    partial_association: Literal["none", "some"] = "none"
+    remove_unshared: Literal["ok", "error"] = "ok"
     is_self_shared: Literal["bool", "string", "absent"] = "bool"
     management_in_lists: bool = False
     repeated_add: Literal["ok", "error", "refresh"] = "ok"
@@ -195,6 +232,7 @@ class World(_Frozen, frozen=True, kw_only=True):
     roles: dict[str, Role] = {}
     images: dict[str, Image] = {}
     grants: dict[str, tuple[str, ...]] = {}
+    resource_shares: dict[str, ResourceShare] = {}
     quotas: Quotas = Quotas()
     flow_control: dict[str, Limit] = {}
     latency: Latency = Latency()
@@ -298,6 +336,9 @@ _FOLDER = re.compile(r"fd-[A-Za-z0-9-]+")
 _DIRECTORY = re.compile(r"rd-[A-Za-z0-9]+")
 _IMAGE = re.compile(r"m-[A-Za-z0-9-]+")
 _ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
+_SHARE = re.compile(r"rs-[A-Za-z0-9-]+")
+_SHARE_NAME = re.compile(r"[\w.\-]{1,50}")
+_TARGET = re.compile(r"(rd|r|fd)-[A-Za-z0-9-]+|root|[1-9][0-9]{4,17}")
 _NAME = re.compile(r"\S(.*\S)?", re.DOTALL)
 _SERVICE = re.compile(r"([0-9]+@)?[a-z0-9-]+\.aliyuncs\.com")
 
@@ -415,7 +456,7 @@ class _Reader:
     def world(self) -> World:
         if not isinstance(self._top.value, Mapping):
             self._top.fail(f"expected a mapping, found {_kind(self._top.value)}")
-        parts = self._top.keys(*World.__struct_fields__, later=("resource_shares",))
+        parts = self._top.keys(*World.__struct_fields__)
         self._places = parts
         known_regions = self._part("regions", _regions, tuple(REGIONS))
         world = World(
@@ -425,6 +466,7 @@ class _Reader:
             roles=self._part("roles", _roles, {}),
             images=self._part("images", lambda place: _images(place, known_regions), {}),
             grants=self._part("grants", _grants, {}),
+            resource_shares=self._part("resource_shares", lambda place: _resource_shares(place, known_regions), {}),
             quotas=self._part("quotas", _quotas, Quotas()),
             flow_control=self._part("flow_control", _flow_control, {}),
             latency=self._part("latency", _latency, Latency()),
@@ -453,6 +495,8 @@ class _Reader:
         self._check_accounts("roles", ((arn, "", arn.split(":")[3]) for arn in world.roles), known)
         for image_id, accounts in world.grants.items():
             self._check_grants(self._at("grants", image_id), world.images.get(image_id), accounts, known)
+        for share_id, share in world.resource_shares.items():
+            self._check_share(self._at("resource_shares", share_id), share, world, known)
         for index, fault in enumerate(world.faults):
             if fault.account is not None and fault.account not in known:
                 self._at("faults", index).below("account", "").fail(_unknown_account(fault.account))
@@ -478,6 +522,33 @@ class _Reader:
                 here.fail(_unknown_account(account))
             if account == image.owner:
                 here.fail("the owner needs no grant")
+
+    def _check_share(self, place: _Place, share: ResourceShare, world: World, known: set[str]) -> None:
+        if share.owner not in known:
+            place.below("owner", None).fail(_unknown_account(share.owner))
+        for index, image_id in enumerate(share.images):
+            here = _Place(image_id, f"{place.path}.images[{index}]")
+            image = world.images.get(image_id)
+            if image is None:
+                here.fail("no such image in images")
+            if (image.owner, image.region) != (share.owner, share.region):
+                here.fail("not an image of the share's owner in its region")
+        for index, target in enumerate(share.targets):
+            self._check_target(_Place(target, f"{place.path}.targets[{index}]"), target, share, world, known)
+
+    def _check_target(self, here: _Place, target: str, share: ResourceShare, world: World, known: set[str]) -> None:
+        """A folder need not exist: one that was deleted stays as a target that reaches nobody."""
+        if target == share.owner:
+            here.fail("the owner needs no share")
+        if target.isdigit() and target not in known:
+            here.fail(_unknown_account(target))
+        if target.startswith("rd-") and (world.directory is None or world.directory.id != target):
+            here.fail("not the id of the directory")
+        if target.startswith("r-"):
+            if target != ROOT_ID:
+                here.fail(f"the Root folder's id is {ROOT_ID}")
+            if world.switches.root_folder_target == "refused":
+                here.fail("the Root folder is no target while the switch root_folder_target is refused")
 
     def _at(self, part: str, key: str | int) -> _Place:
         place = self._places[part]
@@ -554,6 +625,43 @@ def _grants(place: _Place) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _resource_shares(place: _Place, regions: tuple[str, ...]) -> dict[str, ResourceShare]:
+    return {
+        share_id: _resource_share(one, regions)
+        for share_id, one in place.entries(_SHARE, 'an id such as "rs-hand1"').items()
+    }
+
+
+def _resource_share(place: _Place, regions: tuple[str, ...]) -> ResourceShare:
+    fields = place.keys(*ResourceShare.__struct_fields__, required=("owner", "region", "name"))
+    targets = [
+        one.text(_TARGET, "the id of the directory, a folder or an account")
+        for one in (fields["targets"].items() if "targets" in fields else ())
+    ]
+    images = [one.text(_IMAGE, "an image id") for one in (fields["images"].items() if "images" in fields else ())]
+    return ResourceShare(
+        owner=fields["owner"].account(),
+        region=fields["region"].one_of(regions),
+        name=fields["name"].text(_SHARE_NAME, "a name of at most 50 letters, digits, dots, hyphens and underscores"),
+        images=tuple(dict.fromkeys(images)),
+        targets=tuple(dict.fromkeys(ROOT_ID if one == ROOT else one for one in targets)),
+        tags=_tags(fields["tags"]) if "tags" in fields else {},
+        allow_external=fields["allow_external"].flag() if "allow_external" in fields else False,
+        resource_group=fields["resource_group"].text() if "resource_group" in fields else "",
+        created=_moment(fields["created"]) if "created" in fields else "",
+    )
+
+
+def _moment(place: _Place) -> str:
+    expected = 'a time such as "2026-11-01T00:00:00Z"'
+    text = place.text(None, f"{expected} in quotes")
+    try:
+        parse_iso(text)
+    except ValueError:
+        place.fail(f"expected {expected}")
+    return text
+
+
 def _faults(place: _Place, regions: tuple[str, ...]) -> tuple[Fault, ...]:
     return tuple(_fault(one, regions) for one in place.items())
 
@@ -626,11 +734,6 @@ def _image(place: _Place, regions: tuple[str, ...]) -> Image:
 
     if "service" in fields and fields["service"].value == "eds":
         fields["service"].fail("eds: not in this version")
-    if "created" in fields:
-        try:
-            parse_iso(fields["created"].text(None, 'a time such as "2026-11-01T00:00:00Z" in quotes'))
-        except ValueError:
-            fields["created"].fail('expected a time such as "2026-11-01T00:00:00Z"')
     owner = fields["owner"]
     return Image(
         service=choice("service", ("ecs",), "ecs"),
@@ -649,7 +752,7 @@ def _image(place: _Place, regions: tuple[str, ...]) -> Image:
         architecture=choice("architecture", ("i386", "x86_64", "arm64"), "x86_64"),
         size=fields["size"].whole(low=1) if "size" in fields else 40,
         resource_group=text("resource_group"),
-        created=text("created"),
+        created=_moment(fields["created"]) if "created" in fields else "",
     )
 
 
@@ -709,6 +812,8 @@ def _fault(place: _Place, regions: tuple[str, ...]) -> Fault:
     if operation not in OPERATIONS and operation != "*" and operation not in {f"{name}:*" for name in products}:
         fields["operation"].fail(_unknown_operation(operation))
     kind = cast("FaultKind", fields["kind"].one_of(get_args(FaultKind)))
+    if kind in ASSOCIATION_FAULTS and operation != _ASSOCIATE:
+        fields["kind"].fail(f"only for the operation {_ASSOCIATE}")
     when = [key for key in ("every", "times", "probability") if key in fields]
     if len(when) != 1:
         place.fail("expected exactly one of every, times and probability")

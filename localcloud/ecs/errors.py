@@ -98,8 +98,6 @@ ERRORS = Catalogue(
         "InvalidParameter.KMSKeyId.NotFound": (404, "The specified KMSKeyId does not exist."),
         "InvalidParamter": (400, "Invalid Parameter."),
         "InvalidPlatform.Malformed": (400, "The specified Platform is wrongly formed."),
-        # Documented for the tag calls; what an unknown region gets elsewhere is not documented.
-        "InvalidRegionId.NotFound": (404, "The RegionId provided does not exist in our records."),
         "InvalidResourceId.NotFound": (404, "The specified ResourceIds are not found in our records."),
         "InvalidResourceType.NotFound": (404, "The ResourceType provided does not exist in our records."),
         "InvalidSnapshotId.NotFound": (404, "The specified SnapshotId does not exist."),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fnmatch
 import random as random_module
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -191,25 +191,27 @@ class EcsModel:
             rows = self._rows[image_id] = sorted(grants.items())
         return rows
 
-    def listing(self, query: ImageQuery, *, viewer: str, region: str, now: float) -> list[ImageRecord]:
+    def listing(
+        self, query: ImageQuery, *, viewer: str, region: str, now: float, covered: Collection[str]
+    ) -> list[ImageRecord]:
         """The images that DescribeImages shows to an account, sorted by id.
 
         Without an owner alias: public images, own ones and those shared with the viewer. `others` with `public` means
-        community images, without it what is shared with the viewer. (The vendor's page also speaks of community
-        images under the empty alias; its SDK does not. Here they are not shown.)
+        community images, without it what is shared with the viewer, directly or (`covered`) by a resource share. (The
+        vendor's page also speaks of community images under the empty alias; its SDK does not. Here they are not shown.)
         """
         if query.nothing:
             return []
         if query.image_id:
             one = self.find(query.image_id, region=region)
-            candidates = [one] if one is not None and self._visible(one, query, viewer) else []
+            candidates = [one] if one is not None and self._visible(one, query, viewer, covered) else []
         else:
-            candidates = [self._images[image_id] for image_id in self._candidates(query, viewer, region)]
+            candidates = [self._images[image_id] for image_id in self._candidates(query, viewer, region, covered)]
         for check in query.checks(viewer, now):
             candidates = [image for image in candidates if check(image)]
         return candidates
 
-    def _visible(self, image: ImageRecord, query: ImageQuery, viewer: str) -> bool:
+    def _visible(self, image: ImageRecord, query: ImageQuery, viewer: str, covered: Collection[str]) -> bool:
         owner = image.spec.owner
         if query.public:
             return image.spec.public and owner != viewer
@@ -217,20 +219,20 @@ class EcsModel:
             "self": owner == viewer,
             "system": owner == "system",
             "marketplace": owner == "marketplace",
-            "others": viewer in self.grants(image.id),
+            "others": viewer in self.grants(image.id) or image.id in covered,
         }
         if query.alias:
             return shown[query.alias]
         return shown["self"] or shown["system"] or shown["others"]
 
-    def _candidates(self, query: ImageQuery, viewer: str, region: str) -> list[str]:
+    def _candidates(self, query: ImageQuery, viewer: str, region: str, covered: Collection[str]) -> list[str]:
         if query.public:
             return sorted(one for one in self._public if self._in(one, region) and self._owner(one) != viewer)
         if query.alias == "self":
             return self.owned(viewer, region=region)
         if query.alias in VENDOR_OWNERS:
             return self.owned(query.alias, region=region)
-        others = [one for one in self._received.get(viewer, ()) if self._in(one, region)]
+        others = [one for one in {*self._received.get(viewer, ()), *covered} if self._in(one, region)]
         if query.alias == "others":
             return sorted(others)
         return sorted([*self.owned(viewer, region=region), *self.owned("system", region=region), *others])
@@ -318,15 +320,15 @@ class EcsModel:
             raise ERRORS.error("IdempotenceParamNotMatch")
         return known[1]
 
-    def delete(self, image: ImageRecord, *, now: float) -> None:
-        """Delete an image that is neither shared, public nor being copied.
+    def delete(self, image: ImageRecord, *, now: float, covered: bool) -> None:
+        """Delete an image that is neither shared, public nor being copied; `covered` says that a resource share counts.
 
         A missing image is an error although the page also says it is ignored: the error is documented too
         (https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-deleteimage).
         """
         if image.spec.public:
             raise ERRORS.error("ImageIsPublic")
-        if self._grants.get(image.id):
+        if self._grants.get(image.id) or covered:
             raise ERRORS.error("ImageUseShared")
         if image.copied_from and now < image.ready:
             raise ERRORS.error("OperationDenied.ImageCopying")
@@ -427,6 +429,8 @@ class Sharing:
     accounts_exist: Mapping[str, bool]
     received_count: Mapping[str, int]
     role: Role | None
+    covered: frozenset[str] = frozenset()
+    """Who has the image by a resource share already, where that counts to the quota."""
 
     def outcome(self, change: ShareChange, *, now: float) -> tuple[Grants, ApiError | None]:
         """The grants afterwards, and the refusal if there is one.
@@ -452,7 +456,7 @@ class Sharing:
             if account not in after or switches.repeated_add == "refresh":
                 after[account] = now
         else:
-            error = next((found for found in map(self._unknown, change.remove) if found is not None), None)
+            error = next((found for found in map(self._unremovable, change.remove) if found is not None), None)
             if error is None:
                 after = {account: shared for account, shared in after.items() if account not in remove}
         if error is not None and switches.partial_apply == "none":
@@ -478,6 +482,13 @@ class Sharing:
             return ERRORS.error("InvalidAccount.NotFound", account=account)
         return None
 
+    def _unremovable(self, account: str) -> ApiError | None:
+        unknown = self._unknown(account)
+        if unknown is None and account not in self.grants and self.settings.switches.remove_unshared == "error":
+            # No code is documented for this; the switch borrows the one for an account in RemoveAccount that is amiss.
+            return ERRORS.error("InvalidAccount.NotFound", account=account)
+        return unknown
+
     def _unshareable(self, account: str, after: Grants) -> ApiError | None:
         spec, sites = self.image.spec, self.settings.sites
         unknown = self._unknown(account)
@@ -495,7 +506,7 @@ class Sharing:
             # No code is documented for this; the switch borrows one that clients know as "refused for this account".
             repeated = self.settings.switches.repeated_add == "error"
             return ERRORS.error("InvalidAccount.Forbbiden") if repeated else None
-        if len(after) >= quotas.accounts_per_image:
+        if account not in self.covered and len(after.keys() | self.covered) >= quotas.accounts_per_image:
             return ERRORS.error("QuotaExceed.ShareImageUser")
         if quotas.shared_images is not None and self.received_count[account] >= quotas.shared_images:
             return ERRORS.error("QuotaExceed.ShareImage")

@@ -1,7 +1,8 @@
 """The organization: folders, members, invitations, and who exists outside.
 
-The truth changes at once; lists may lag behind it (`delays.membership`), as the vendor says nothing about when a
-change is seen. So each change makes a new immutable view, and a list reads the newest view that is old enough.
+The truth changes at once; lists may lag behind it (`delays.membership`), and so may what resource shares reach
+(`delays.coverage`), as the vendor says nothing about when a change is seen. So each change makes a new immutable view,
+and who looks later reads the newest view that is old enough.
 GetAccount, GetFolder and ListAncestors always read the truth: a client that confirms a departure before it acts on a
 list needs the two to differ here at times.
 """
@@ -15,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from localcloud.resourcemanager.errors import ERRORS
-from localcloud.world import FOLDER_LEVELS, ROOT, ROOT_ID, Directory, Folder, Member
+from localcloud.world import FOLDER_LEVELS, ROOT, ROOT_ID, Delays, Directory, Folder, Member
 
 INVITATION_SECONDS = 14 * 86_400
 """How long an invitation is valid: https://www.alibabacloud.com/help/en/resource-management/product-overview/limits"""
@@ -117,6 +118,26 @@ class View:
         return known
 
 
+class _Lag:
+    """What the organization was, for whoever sees a change later than it is made."""
+
+    def __init__(self) -> None:
+        self._past: list[tuple[float, View]] = []
+
+    def remember(self, view: View, *, now: float, delay: float) -> None:
+        """This view was replaced now and is seen until the delay is over; without one, nothing older is seen either."""
+        if delay > 0:
+            self._past.append((now + delay, view))
+        else:
+            self._past.clear()
+
+    def seen(self, truth: View, now: float) -> View:
+        """What the oldest change still hidden replaced, or the truth."""
+        while self._past and self._past[0][0] <= now:
+            self._past.pop(0)
+        return self._past[0][1] if self._past else truth
+
+
 class DirectoryModel:
     """The directory, the accounts outside it, and the invitations."""
 
@@ -128,8 +149,9 @@ class DirectoryModel:
         self.outsiders: set[str] = set()
         self.handshakes: dict[str, Handshake] = {}
         self._view = View("", {}, {})
-        self._history: list[tuple[float, View]] = []
-        self.replace(directory, outsiders, now=now, delay=0.0)
+        self._lists = _Lag()
+        self._shares = _Lag()
+        self.replace(directory, outsiders, now=now, delays=Delays())
 
     @property
     def id(self) -> str:
@@ -148,16 +170,17 @@ class DirectoryModel:
 
     def listed(self, now: float) -> View:
         """The organization as the lists show it now."""
-        while self._history and self._history[0][0] <= now:
-            self._history.pop(0)
-        # What the oldest change still hidden replaced is what is seen.
-        return self._history[0][1] if self._history else self._view
+        return self._lists.seen(self._view, now)
+
+    def reached(self, now: float) -> View:
+        """The organization as resource shares follow it now."""
+        return self._shares.seen(self._view, now)
 
     def exists(self, account: str) -> bool:
         """Whether the world knows this account at all."""
         return account == self.management or account in self._view.members or account in self.outsiders
 
-    def replace(self, directory: Directory | None, outsiders: tuple[str, ...], *, now: float, delay: float) -> None:
+    def replace(self, directory: Directory | None, outsiders: tuple[str, ...], *, now: float, delays: Delays) -> None:
         """Take over another organization; what stays the same keeps its times, and whose member leaves still exists."""
         before = self._view
         self.outsiders = set(outsiders)
@@ -180,7 +203,7 @@ class DirectoryModel:
                     else Account(account, spec, known.join_time if known else now, now)
                 )
         if before.members != members or before.folders != folders or before.directory != self._id:
-            self._show(View(self._id, members, folders), now=now, delay=delay)
+            self._show(View(self._id, members, folders), now=now, delays=delays)
 
     def document(self) -> tuple[Directory | None, tuple[str, ...]]:
         """The organization as parts of a world."""
@@ -201,35 +224,35 @@ class DirectoryModel:
         )
         return directory, outsiders
 
-    def join(self, account: str, spec: Member, *, now: float, delay: float) -> Account:
+    def join(self, account: str, spec: Member, *, now: float, delays: Delays) -> Account:
         """An account becomes a member."""
         member = Account(account, spec, now, now)
         self.outsiders.discard(account)
-        self._show(self._with_members({**self._view.members, account: member}), now=now, delay=delay)
+        self._show(self._with_members({**self._view.members, account: member}), now=now, delays=delays)
         return member
 
-    def leave(self, account: str, *, now: float, delay: float) -> None:
+    def leave(self, account: str, *, now: float, delays: Delays) -> None:
         """A member leaves and goes on existing outside."""
         members = dict(self._view.members)
         del members[account]
         self.outsiders.add(account)
-        self._show(self._with_members(members), now=now, delay=delay)
+        self._show(self._with_members(members), now=now, delays=delays)
 
-    def change(self, account: str, spec: Member, *, now: float, delay: float) -> None:
+    def change(self, account: str, spec: Member, *, now: float, delays: Delays) -> None:
         """A member moves or gets other tags."""
         member = msgspec.structs.replace(self._view.members[account], spec=spec, modify_time=now)
-        self._show(self._with_members({**self._view.members, account: member}), now=now, delay=delay)
+        self._show(self._with_members({**self._view.members, account: member}), now=now, delays=delays)
 
-    def add_folder(self, folder: FolderRecord, *, now: float, delay: float) -> None:
+    def add_folder(self, folder: FolderRecord, *, now: float, delays: Delays) -> None:
         """Make a folder; ApiError if the name is taken beside it or it would lie too deep."""
         view = self._view
         if any(view.folders[other].name == folder.name for other in view.folders_of.get(folder.parent, ())):
             raise ERRORS.error("InvalidParameter.Folder.Name.AlreadyUsed")
         if len(list(view.chain(folder.parent))) > FOLDER_LEVELS:
             raise ERRORS.error("LimitExceeded.Folder.Depth")
-        self._show(View(self._id, view.members, {**view.folders, folder.id: folder}), now=now, delay=delay)
+        self._show(View(self._id, view.members, {**view.folders, folder.id: folder}), now=now, delays=delays)
 
-    def delete_folder(self, folder: str, *, now: float, delay: float) -> None:
+    def delete_folder(self, folder: str, *, now: float, delays: Delays) -> None:
         """Delete an empty folder."""
         view = self._view
         if view.members_of.get(folder):
@@ -238,14 +261,12 @@ class DirectoryModel:
             raise ERRORS.error("DeleteConflict.Folder.SubFolder")
         folders = dict(view.folders)
         del folders[folder]
-        self._show(View(self._id, view.members, folders), now=now, delay=delay)
+        self._show(View(self._id, view.members, folders), now=now, delays=delays)
 
     def _with_members(self, members: Mapping[str, Account]) -> View:
         return View(self._id, members, self._view.folders)
 
-    def _show(self, view: View, *, now: float, delay: float) -> None:
-        if delay > 0:
-            self._history.append((now + delay, self._view))
-        else:
-            self._history.clear()
+    def _show(self, view: View, *, now: float, delays: Delays) -> None:
+        self._lists.remember(self._view, now=now, delay=delays.membership)
+        self._shares.remember(self._view, now=now, delay=delays.coverage)
         self._view = view

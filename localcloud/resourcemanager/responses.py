@@ -142,7 +142,7 @@ def create_resource_account(call: Call) -> dict[str, Any]:
     while model.exists(account):
         account = new_id(call.models.random, 1, "123456789") + new_id(call.models.random, 15, "0123456789")
     spec = Member(name=name, folder=_spec_folder(parent), tags=dict(_tags(call)), joined="created")
-    member = model.join(account, spec, now=call.now, delay=call.settings.delays.membership)
+    member = model.join(account, spec, now=call.now, delays=call.settings.delays)
     row = _account_row(model.truth, member, path=False)
     row["AccountName"] = f"{call.params.text('AccountNamePrefix') or account}@{model.id}.aliyunid.com"
     return {"Account": row}
@@ -186,7 +186,7 @@ def accept_handshake(call: Call) -> dict[str, Any]:
     accepted = msgspec.structs.replace(handshake, answered="Accepted", modified=call.now)
     model.handshakes[handshake.id] = accepted
     spec = Member(name=handshake.target, tags=handshake.tags)
-    model.join(call.account, spec, now=call.now, delay=call.settings.delays.membership)
+    model.join(call.account, spec, now=call.now, delays=call.settings.delays)
     return {"Handshake": _handshake_row(call, accepted)}
 
 
@@ -215,7 +215,7 @@ def move_account(call: Call) -> dict[str, Any]:
     if wanted not in model.truth.folders:
         raise ERRORS.error("InvalidParameter.DestinationFolderId")
     spec = msgspec.structs.replace(account.spec, folder=_spec_folder(wanted))
-    model.change(account.id, spec, now=call.now, delay=call.settings.delays.membership)
+    model.change(account.id, spec, now=call.now, delays=call.settings.delays)
     return {}
 
 
@@ -225,7 +225,7 @@ def remove_cloud_account(call: Call) -> dict[str, Any]:
     account = _member(call, model)
     if account.spec.joined == "created":
         raise ERRORS.error("AccountTypeOrStatusMismatch")
-    model.leave(account.id, now=call.now, delay=call.settings.delays.membership)
+    model.leave(account.id, now=call.now, delays=call.settings.delays)
     return {}
 
 
@@ -244,7 +244,7 @@ def create_folder(call: Call) -> dict[str, Any]:
     if quota is not None and len(model.truth.folders) - 1 >= quota:
         raise ERRORS.error("QuotaExceeded.Folder.Count")
     folder = FolderRecord(f"fd-{new_id(call.models.random, 10)}", name, parent, call.now)
-    model.add_folder(folder, now=call.now, delay=call.settings.delays.membership)
+    model.add_folder(folder, now=call.now, delays=call.settings.delays)
     return {"Folder": {**_folder_row(folder), "ParentFolderId": parent}}
 
 
@@ -254,7 +254,7 @@ def delete_folder(call: Call) -> dict[str, Any]:
     folder = _folder(model.truth, _text(call, "FolderId"), "FolderId")
     if folder == ROOT_ID:
         raise ERRORS.error("InvalidParameter.FolderId")
-    model.delete_folder(folder, now=call.now, delay=call.settings.delays.membership)
+    model.delete_folder(folder, now=call.now, delays=call.settings.delays)
     return {}
 
 
@@ -404,7 +404,7 @@ def _tagged_accounts(call: Call, model: DirectoryModel, *, needed: bool = True) 
 
 def _retag(call: Call, model: DirectoryModel, account: Account, tags: dict[str, str]) -> None:
     spec = msgspec.structs.replace(account.spec, tags=tags)
-    model.change(account.id, spec, now=call.now, delay=call.settings.delays.membership)
+    model.change(account.id, spec, now=call.now, delays=call.settings.delays)
 
 
 def _account_page(call: Call, view: View, ids: list[str], *, path: bool) -> dict[str, Any]:

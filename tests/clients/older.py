@@ -29,6 +29,7 @@ READER = f"acs:ram::{MANAGEMENT}:role/reader"
 PACKAGES = {
     "ecs": "aliyunsdkecs.request.v20140526",
     "resourcemanager": "aliyunsdkresourcemanager.request.v20200331",
+    "resourcesharing": "aliyunsdkresourcesharing.request.v20200110",
     "sts": "aliyunsdksts.request.v20150401",
 }
 
@@ -50,7 +51,7 @@ class Caller:
         request = getattr(importlib.import_module(f"{PACKAGES[product]}.{action}Request"), f"{action}Request")()
         for name, value in values.items():
             getattr(request, f"set_{name}")(value)
-        # Of the three, STS alone would use HTTPS.
+        # STS and Resource Sharing would use HTTPS.
         request.set_protocol_type("http")
         if self._endpoint != "-":
             request.set_endpoint(self._endpoint)
@@ -132,7 +133,7 @@ def everything(form: str, endpoint: str) -> Answers:
     manager("resourcemanager", "TagResources", **member, Tag=tag)
     manager("resourcemanager", "ListTagResources", **member)
     manager("resourcemanager", "UntagResources", **member, All=True)
-    manager("resourcemanager", "MoveAccount", AccountId=account["AccountId"], DestinationFolderId="fd-eu")
+    manager("resourcemanager", "MoveAccount", AccountId=account["AccountId"], DestinationFolderId="fd-test")
     invitation = manager(
         "resourcemanager",
         "InviteAccountToResourceDirectory",
@@ -144,6 +145,7 @@ def everything(form: str, endpoint: str) -> Answers:
     partner("resourcemanager", "AcceptHandshake", HandshakeId=invitation["HandshakeId"])
     manager("resourcemanager", "ListHandshakesForResourceDirectory")
     manager("resourcemanager", "RemoveCloudAccount", AccountId=LAB)
+    share_everything(owner, manager, caller(f"KEY{LAB}"))
 
     owner("ecs", "DescribeImageSharePermission", ImageId="m-nowhere")
     owner("ecs", "DeleteImage", ImageId="m-three")
@@ -151,6 +153,44 @@ def everything(form: str, endpoint: str) -> Answers:
     caller(f"KEY{OWNER}", "other")("sts", "GetCallerIdentity")
     caller("NOBODY")("sts", "GetCallerIdentity")
     return answers
+
+
+def share_everything(owner: Caller, manager: Caller, outsider: Caller) -> None:
+    """The same for resource shares: what stays is m-one and m-two, shared with a folder and its subfolder."""
+    product = "resourcesharing"
+    images = [{"ResourceId": name, "ResourceType": "Image"} for name in ("m-one", "m-two", "m-three")]
+    owner(product, "DescribeRegions", AcceptLanguage="en-US")
+    manager(product, "EnableSharingWithResourceDirectory")
+    owner(product, "CheckSharingWithResourceDirectoryStatus")
+    made = owner(
+        product, "CreateResourceShare", ResourceShareName="new", Resourcess=images[:1], Targetss=["fd-prod", "fd-test"]
+    )
+    share = made["ResourceShare"]["ResourceShareId"]
+    owner(product, "AssociateResourceShare", ResourceShareId=share, Resourcess=images[1:])
+    owner(
+        product,
+        "DisassociateResourceShare",
+        ResourceShareId=share,
+        Resourcess=images[2:],
+        Targetss=["fd-test"],
+        ResourceOwner="Self",
+    )
+    owner(product, "UpdateResourceShare", ResourceShareId=share, ResourceShareName="other")
+    for answer in ("Accept", "Reject"):
+        opened = owner(
+            product, "CreateResourceShare", ResourceShareName=answer, AllowExternalTargets=True, Targetss=[LAB]
+        )
+        asking = opened["ResourceShare"]["ResourceShareId"]
+        found = outsider(product, "ListResourceShareInvitations", ResourceShareIdss=[asking])
+        rows = found["ResourceShareInvitations"]
+        invitation = (rows[0] if isinstance(rows, list) else rows)["ResourceShareInvitationId"]
+        outsider(product, f"{answer}ResourceShareInvitation", ResourceShareInvitationId=invitation)
+        owner(product, "DeleteResourceShare", ResourceShareId=asking)
+    owner(product, "ListResourceShares", ResourceOwner="Self", MaxResults=2)
+    for kind in ("Resource", "Target"):
+        owner(product, "ListResourceShareAssociations", AssociationType=kind, ResourceShareIdss=[share])
+    owner(product, "ListSharedResources", ResourceOwner="Self")
+    owner(product, "ListSharedTargets", ResourceOwner="Self")
 
 
 if __name__ == "__main__":

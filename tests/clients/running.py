@@ -38,11 +38,10 @@ def console_command(name: str) -> str:
 
 
 def oracle(url: str) -> dict[str, set[str]]:
-    """Who can use what, asked of a cloud at a port: image -> accounts."""
+    """Who can use what in whatever way, asked of a cloud at a port: image -> accounts."""
     with build_opener(ProxyHandler({})).open(f"{url}/_localcloud/access", timeout=_SECONDS) as answer:
         rows: list[dict[str, Any]] = json.load(answer)["access"]
     found: dict[str, set[str]] = {}
     for row in rows:
-        assert row["channels"] == ["direct"]
         found.setdefault(row["image"], set()).add(row["account"])
     return found

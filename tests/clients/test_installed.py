@@ -19,6 +19,7 @@ PACKAGES = [
     "aliyun-python-sdk-core",
     "aliyun-python-sdk-ecs",
     "aliyun-python-sdk-resourcemanager",
+    "aliyun-python-sdk-resourcesharing",
     "aliyun-python-sdk-sts",
 ]
 

@@ -1,4 +1,4 @@
-"""aliyun-python-sdk-core with its packages for ECS, Resource Management and STS: the other signature, every form."""
+"""aliyun-python-sdk-core with a package for each product that is served: the other signature, every form."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from localcloud.catalog import OPERATIONS
 from localcloud.server import serving
 from tests.clients.conftest import new_cloud
 from tests.clients.running import oracle, run
-from tests.support.cloud import BANK, LAB, ONE, PARTNER, REGION, SHOP, THREE, channels
+from tests.support.cloud import BANK, LAB, ONE, PARTNER, REGION, SHOP, THREE, TWO
 
-AFTERWARDS = {ONE: {BANK, LAB, PARTNER}, THREE: {SHOP, BANK, LAB, PARTNER}}
+AFTERWARDS = {ONE: {SHOP, BANK, LAB, PARTNER}, TWO: {SHOP, BANK}, THREE: {SHOP, BANK, LAB, PARTNER}}
 REFUSED = [
     ("ecs:DescribeImageSharePermission", [404, "InvalidImageId.NotFound"]),
     ("ecs:DeleteImage", [403, "ImageUseShared"]),
@@ -53,7 +53,7 @@ def test_every_operation_is_called_and_does_what_it_should(
     assert {action for action, _ in answers} == set(cloud.calls) == OPERATIONS
     assert answers[-len(REFUSED) :] == REFUSED
     assert all(isinstance(answer, dict) for _, answer in answers[: -len(REFUSED)])
-    assert channels(cloud) == oracle(url) == AFTERWARDS
+    assert cloud.users() == oracle(url) == AFTERWARDS
     assert {entry.region for entry in log if entry.product == "ecs" and entry.action != "DescribeRegions"} == {REGION}
     assert all("python-requests" in entry.agent for entry in log)
 
@@ -66,7 +66,7 @@ def test_all_forms_get_the_same_answers(tmp_path: Path, form: str, through: str)
         cloud = new_cloud()
         with serving(cloud) as url:
             answers = call_everything(url, asked, through=through, home=tmp_path)
-        assert channels(cloud) == AFTERWARDS
+        assert cloud.users() == AFTERWARDS
         found.append([(action, texts(answer)) for action, answer in answers])
     plain, other = found
     assert len(plain) > len(OPERATIONS)

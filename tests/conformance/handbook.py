@@ -87,8 +87,10 @@ class Metadata:
 
     @property
     def newer(self) -> Mapping[str, str]:
-        """Path -> type of the fields that came after the schema."""
-        return dict(self.raw["response_newer_in_python_sdk"])
+        """Path -> type of the fields that came after the schema; rows of a list are named by their own fields only."""
+        found: dict[str, str] = dict(self.raw["response_newer_in_python_sdk"])
+        rows = {f"{path}[]" for path, kind in found.items() if kind == "array"}
+        return {**{row: "object" for row in rows if any(path.startswith(f"{row}.") for path in found)}, **found}
 
     @cached_property
     def errors(self) -> Mapping[str, frozenset[int]]:
@@ -170,7 +172,9 @@ def leaves(value: Any, path: str = "") -> set[str]:
 
 def declared_leaves(schema: Mapping[str, Any], newer: Mapping[str, str]) -> set[str]:
     """The paths of all fields that could carry one."""
-    return _declared(schema, "") | {path for path, kind in newer.items() if kind != "object"}
+    return _declared(schema, "") | {
+        path for path, kind in newer.items() if kind != "object" and f"{path}[]" not in newer
+    }
 
 
 def _declared(schema: Mapping[str, Any], path: str) -> set[str]:

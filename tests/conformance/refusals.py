@@ -11,13 +11,18 @@ from typing import Any
 
 from localcloud.call import Operation
 from localcloud.gateway import OPERATIONS
+from tests.conformance import sources
 from tests.conformance.reach import reach
 from tests.conformance.scenes import (
+    ANYWHERE,
     CMK,
     COMMUNITY,
     CREATED,
+    FULL,
+    GIVEN,
     MARKET,
     OLD,
+    OPEN,
     PUBLIC,
     READER,
     RECEIVED,
@@ -28,13 +33,16 @@ from tests.conformance.scenes import (
     WAITING,
     Request,
     Stage,
+    asked,
     ecs,
     expired,
     invited,
     manager,
+    sharing,
+    sharing_off,
     waiting_invitation,
 )
-from tests.support.cloud import BANK, FAR, LAB, OWNER, PARTNER, PARTNER_2, REGION, SHOP, UNKNOWN
+from tests.support.cloud import BANK, FAR, LAB, MANAGEMENT, ONE, OWNER, PARTNER, PARTNER_2, REGION, SHOP, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,158 @@ _FOLDER, _ACCOUNT, _INVITE, _MOVE, _TAG_MEMBER, _UNTAG_MEMBER, _MEMBER_TAGS = (
         "ListTagResources",
     )
 )
+
+_SLOW_SHARES = {"delays": {"association": 600}}
+_OPEN_SHARE, _RENAME, _ASSOCIATE, _DISASSOCIATE, _SHARES, _ROWS, _RESOURCES, _TARGETS, _INVITATIONS = (
+    SCENES[f"resourcesharing:{name}"][0]
+    for name in (
+        "CreateResourceShare",
+        "UpdateResourceShare",
+        "AssociateResourceShare",
+        "DisassociateResourceShare",
+        "ListResourceShares",
+        "ListResourceShareAssociations",
+        "ListSharedResources",
+        "ListSharedTargets",
+        "ListResourceShareInvitations",
+    )
+)
+_ACCEPT = sharing(PARTNER)
+
+
+def _begun(operation: str, **params: str) -> Any:
+    """Something that has begun in a share and is not done."""
+
+    def made(stage: Stage) -> Mapping[str, str]:
+        answer = stage.ask(f"resourcesharing:{operation}", sharing(ResourceShareId=FULL).but(**params))
+        assert answer.status == 200, answer
+        return {}
+
+    return made
+
+
+_ASSOCIATING = _begun("AssociateResourceShare", Targets__1="fd-test")
+_DISASSOCIATING = _begun("DisassociateResourceShare", Targets__1="fd-prod")
+_DELETING = _begun("DeleteResourceShare")
+
+
+def _answered(operation: str) -> Any:
+    """An invitation that was answered already."""
+
+    def made(stage: Stage) -> Mapping[str, str]:
+        found = asked(stage)
+        stage.ask(f"resourcesharing:{operation}", _ACCEPT.but(**found))
+        return found
+
+    return made
+
+
+def _too_late(stage: Stage) -> Mapping[str, str]:
+    found = asked(stage)
+    stage.cloud.advance(8 * 86_400)
+    return found
+
+
+def _left(stage: Stage) -> Mapping[str, str]:
+    """The owner is no member any more."""
+    stage.ask("resourcemanager:RemoveCloudAccount", manager(AccountId=OWNER))
+    return {}
+
+
+def _image(number: int, image_id: str = ONE, kind: str = "Image") -> dict[str, str]:
+    return {f"Resources__{number}__ResourceId": image_id, f"Resources__{number}__ResourceType": kind}
+
+
+def _entities(request: Request) -> dict[str, Refusal]:
+    """What every call refuses that names resources and targets."""
+    plain = request.without("Resources").without("Targets")
+    arn = f"acs:ecs:{REGION}:{OWNER}:image/{ONE}"
+    return _requests(
+        InvalidParameter__ResourceArns=plain.but(ResourceArns__1="acs:ecs"),
+        InvalidParameter__ResourceArns__Duplicate=plain.but(ResourceArns__1=arn, ResourceArns__2=arn),
+        InvalidParameter__ResourceArns__Length=plain.but(**_many("ResourceArns__{}", 6)),
+        InvalidParameter__ResourceConflict=plain.but(**_image(1), ResourceArns__1=arn),
+        InvalidParameter__ResourceType=plain.but(**_image(1, kind="Bicycle")),
+        InvalidParameter__Resources=plain.but(Resources__1__ResourceId=ONE),
+        InvalidParameter__Resources__Duplicate=plain.but(**_image(1), **_image(2)),
+        InvalidParameter__Resources__Length=plain.but(**_many("Resources__{}__ResourceId", 6)),
+        InvalidParameter__Targets=plain.but(Targets__1="?"),
+        InvalidParameter__Targets__Duplicate=plain.but(Targets__1=LAB, Targets__2=LAB),
+        InvalidParameter__Targets__Length=plain.but(**_many("Targets__{}", 6)),
+    )
+
+
+def _addable(request: Request) -> dict[str, Refusal]:
+    """What calls refuse that put something into a share."""
+    plain = request.without("Resources").without("Targets")
+    return {
+        **_entities(request),
+        **_requests(
+            AccountNotInResourceDirectory=replace(plain.but(Targets__1=LAB), before=_left),
+            EntityNotExists__Permission=request.but(PermissionNames__1="Everything"),
+            InvalidParameter__PermissionNames__Duplicate=request.but(PermissionNames__1="A", PermissionNames__2="A"),
+            InvalidParameter__PermissionNames__Length=request.but(**_many("PermissionNames__{}", 21)),
+            InvalidParameter__TargetProperties=request.but(TargetProperties__1__TargetId="backup"),
+            InvalidTarget=plain.but(Targets__1=PARTNER),
+            NotEnableSharingWithResourceDirectory=replace(plain.but(Targets__1=LAB), before=sharing_off),
+            ShareWithYourself=plain.but(Targets__1=OWNER),
+            UnsupportedParameter=request.but(ResourceProperties__1__Property="x"),
+        ),
+        "QuotaExceeded.SharedResource.Count": Refusal(plain.but(**_image(1)), {"quotas": {"shared_resources": 3}}),
+    }
+
+
+def _paged(request: Request) -> dict[str, Refusal]:
+    """What every list refuses."""
+    return _requests(
+        InvalidParameter__MaxResults=request.but(MaxResults="0"),
+        InvalidParameter__NextToken=request.but(NextToken="x"),
+        InvalidParameter__NextToken__Length=request.but(NextToken="x" * 257),
+        InvalidParameter__ResourceShareIds=request.but(ResourceShareIds__1="x"),
+        InvalidParameter__ResourceShareIds__Duplicate=request.but(ResourceShareIds__1=FULL, ResourceShareIds__2=FULL),
+        InvalidParameter__ResourceShareIds__Length=request.but(**_many("ResourceShareIds__{}", 6)),
+    )
+
+
+def _owned(request: Request) -> dict[str, Refusal]:
+    """What every list refuses that is about own shares or those of others."""
+    return _requests(
+        InvalidParameter__ResourceOwner=request.but(ResourceOwner="Nobody"),
+        MissingParameter__ResourceOwner=request.without("ResourceOwner"),
+    )
+
+
+def _of_share(request: Request) -> dict[str, Refusal]:
+    """What every call refuses that is about one share."""
+    return _requests(
+        EntityNotExists__ResourceShare=request.but(ResourceShareId=GIVEN),
+        InvalidParameter__ResourceShareId=request.but(ResourceShareId="?"),
+        MissingParameter__ResourceShareId=request.without("ResourceShareId"),
+        ResourceShareStatusMismatchAction=replace(request, before=_DELETING),
+    )
+
+
+def _named(request: Request) -> dict[str, Refusal]:
+    """What every call refuses that gives a share its name."""
+    return _requests(
+        InvalidParameter=request.but(AllowExternalTargets="perhaps"),
+        InvalidParameter__ResourceShareName=request.but(ResourceShareName="a b"),
+        InvalidParameter__ResourceShareName__Length=request.but(ResourceShareName="x" * 51),
+        MissingParameter__ResourceShareName=request.without("ResourceShareName"),
+    )
+
+
+def _answering() -> dict[str, Refusal]:
+    """What both answers to an invitation refuse."""
+    return _requests(
+        EntityNotExists__ResourceShareInvitation=replace(sharing(LAB), before=asked),
+        InvalidParameter__ResourceShareInvitationId=_ACCEPT.but(ResourceShareInvitationId="?"),
+        InvitationStatus__AlreadyAccepted=replace(_ACCEPT, before=_answered("AcceptResourceShareInvitation")),
+        InvitationStatus__AlreadyRejected=replace(_ACCEPT, before=_answered("RejectResourceShareInvitation")),
+        InvitationStatus__Expired=replace(_ACCEPT, before=_too_late),
+        MissingParameter__ResourceShareInvitationId=_ACCEPT,
+    )
+
 
 _BAD_TAGS: Mapping[str, Mapping[str, str]] = {
     "Duplicate.TagKey": {"Tag__1__Key": "a", "Tag__2__Key": "a"},
@@ -361,6 +521,115 @@ REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
         InvalidParameter=_UNTAG_MEMBER.but(All="perhaps"),
         MissingParameter=_UNTAG_MEMBER.without("TagKey"),
     ),
+    "resourcesharing:AcceptResourceShareInvitation": _answering(),
+    "resourcesharing:AssociateResourceShare": {
+        **_of_share(_ASSOCIATE),
+        **_addable(_ASSOCIATE),
+        **_requests(
+            InvalidTarget__SiteMismatch=sharing(ResourceShareId=OPEN, Targets__1=PARTNER_2),
+            ResourceAndTargetBothEmpty=sharing(ResourceShareId=FULL),
+        ),
+        "AssociateConflict": Refusal(
+            replace(sharing(ResourceShareId=FULL, Targets__1="fd-prod"), before=_DISASSOCIATING), _SLOW_SHARES
+        ),
+    },
+    "resourcesharing:CreateResourceShare": {
+        **_named(_OPEN_SHARE),
+        **_addable(_OPEN_SHARE),
+        "InvalidTarget.SiteMismatch": Refusal(
+            sharing(ResourceShareName="new", AllowExternalTargets="true", Targets__1=PARTNER_2)
+        ),
+        "QuotaExceeded.ResourceShare.Count": Refusal(_OPEN_SHARE, {"quotas": {"resource_shares": 2}}),
+    },
+    "resourcesharing:DeleteResourceShare": {
+        **_of_share(sharing(ResourceShareId=FULL)),
+        "DeleteResourceShareConflict": Refusal(
+            replace(sharing(ResourceShareId=FULL), before=_ASSOCIATING), _SLOW_SHARES
+        ),
+    },
+    "resourcesharing:DescribeRegions": _requests(InvalidParameter=sharing(AcceptLanguage="tlh")),
+    "resourcesharing:DisassociateResourceShare": {
+        **_of_share(_DISASSOCIATE),
+        **_entities(_DISASSOCIATE),
+        **_requests(
+            AccountNotInResourceDirectory=replace(_DISASSOCIATE, before=_left),
+            DisassociateInvalid=sharing(ResourceShareId=FULL, Targets__1="fd-test"),
+            InvalidParameter=_DISASSOCIATE.but(ResourceOwner="Nobody"),
+            LeavingFailed__Account=sharing(ResourceShareId=GIVEN, Targets__1=OWNER, ResourceOwner="OtherAccounts"),
+            ResourceAndTargetBothEmpty=sharing(ResourceShareId=FULL),
+        ),
+        "DisassociateConflict": Refusal(
+            replace(sharing(ResourceShareId=FULL, Targets__1="fd-test"), before=_ASSOCIATING), _SLOW_SHARES
+        ),
+    },
+    "resourcesharing:EnableSharingWithResourceDirectory": _requests(
+        ActionNotPermitted=replace(sharing(), before=sharing_off), AlreadyEnabled=sharing(MANAGEMENT)
+    ),
+    "resourcesharing:ListResourceShareAssociations": {
+        **_paged(_ROWS),
+        **_requests(
+            ConflictedAssociationType=_ROWS.but(Target=LAB),
+            InvalidParameter__AssociationStatus=_ROWS.but(AssociationStatus="Friends"),
+            InvalidParameter__AssociationType=_ROWS.but(AssociationType="Football"),
+            InvalidParameter__ResourceId=_ROWS.but(ResourceId="?"),
+            InvalidParameter__Target=_ROWS.but(AssociationType="Target", Target="?"),
+            MissingParameter__AssociationType=_ROWS.without("AssociationType"),
+        ),
+    },
+    "resourcesharing:ListResourceShareInvitations": {
+        **_paged(_INVITATIONS),
+        **_requests(
+            InvalidParameter__ResourceShareInvitationIds=_INVITATIONS.but(ResourceShareInvitationIds__1="?"),
+            InvalidParameter__ResourceShareInvitationIds__Duplicate=_INVITATIONS.but(
+                ResourceShareInvitationIds__1="i-1", ResourceShareInvitationIds__2="i-1"
+            ),
+            InvalidParameter__ResourceShareInvitationIds__Length=_INVITATIONS.but(
+                **_many("ResourceShareInvitationIds__{}", 21)
+            ),
+        ),
+    },
+    "resourcesharing:ListResourceShares": {
+        **_paged(_SHARES),
+        **_owned(_SHARES),
+        **_requests(
+            InvalidParameter=_SHARES.but(Tag__1__Value="x"),
+            InvalidParameter__ResourceShareName=_SHARES.but(ResourceShareName="a b"),
+            InvalidParameter__ResourceShareName__Length=_SHARES.but(ResourceShareName="x" * 51),
+            InvalidParameter__ResourceShareStatus=_SHARES.but(ResourceShareStatus="Bankrupt"),
+        ),
+    },
+    "resourcesharing:ListSharedResources": {
+        **_paged(_RESOURCES),
+        **_owned(_RESOURCES),
+        **_requests(
+            InvalidParameter__ResourceArns=_RESOURCES.but(ResourceArns__1="?"),
+            InvalidParameter__ResourceArns__Length=_RESOURCES.but(**_many("ResourceArns__{}", 6)),
+            InvalidParameter__ResourceIds=_RESOURCES.but(ResourceIds__1="?"),
+            InvalidParameter__ResourceIds__Duplicate=_RESOURCES.but(ResourceIds__1=ONE, ResourceIds__2=ONE),
+            InvalidParameter__ResourceIds__Length=_RESOURCES.but(**_many("ResourceIds__{}", 6)),
+            InvalidParameter__ResourceType=_RESOURCES.but(ResourceType="Bicycle"),
+            InvalidParameter__Target=_RESOURCES.but(Target="?"),
+        ),
+    },
+    "resourcesharing:ListSharedTargets": {
+        **_paged(_TARGETS),
+        **_owned(_TARGETS),
+        **_requests(
+            InvalidParameter__ResourceId=_TARGETS.but(ResourceId="?"),
+            InvalidParameter__ResourceType=_TARGETS.but(ResourceType="Bicycle"),
+            InvalidParameter__Targets=_TARGETS.but(Targets__1="?"),
+            InvalidParameter__Targets__Duplicate=_TARGETS.but(Targets__1=LAB, Targets__2=LAB),
+            InvalidParameter__Targets__Length=_TARGETS.but(**_many("Targets__{}", 6)),
+        ),
+    },
+    "resourcesharing:RejectResourceShareInvitation": _answering(),
+    "resourcesharing:UpdateResourceShare": {
+        **_of_share(_RENAME),
+        **_named(_RENAME),
+        "OperationNotPermitted": Refusal(
+            sharing(ResourceShareId=OPEN, ResourceShareName="closed", AllowExternalTargets="false")
+        ),
+    },
     "sts:AssumeRole": _requests(
         EntityNotExist__Role=_ROLE.but(RoleArn=f"{READER}-2"),
         InvalidParameter__DurationSeconds=_ROLE.but(DurationSeconds="899"),
@@ -409,6 +678,9 @@ def refusals_of(operation: str) -> dict[str, Refusal]:
         "MissingParameter.RegionId": usual.without("RegionId"),
         "NoPermission": replace(usual, account=SHOP),
     }
+    if operation.partition(":")[0] in sources.REGION_FROM_HOST:
+        shared["InvalidRegionId.NotFound"] = replace(usual, host="resourcesharing.xx-nowhere.aliyuncs.com")
+        shared["MissingParameter"] = replace(usual, host=ANYWHERE)
     codes = codes_of(operation)
     found = {code: Refusal(request) for code, request in shared.items() if code in codes}
     return {**found, **REFUSALS.get(operation, {})}

@@ -15,6 +15,7 @@ from alibabacloud_tea_openapi.utils import Utils
 
 from localcloud import HttpRequest
 from localcloud.catalog import PRODUCTS
+from localcloud.resourcesharing.models import PERMISSION
 from tests.support.cloud import (
     BANK,
     FAR,
@@ -44,6 +45,28 @@ RICH, OLD, WAITING, BROKEN, CMK, SERVICE_KEY, MARKET, PUBLIC = (
     f"m-{name}" for name in ("rich", "old", "waiting", "broken", "cmk", "servicekey", "market", "public")
 )
 RECEIVED, COMMUNITY, TAGGED = "m-received", "m-community", "m-tagged"
+FULL, OPEN, GIVEN = "rs-full", "rs-open", "rs-given"
+
+SHARES: Mapping[str, Mapping[str, Any]] = {
+    FULL: {
+        "owner": OWNER,
+        "region": REGION,
+        "name": "full",
+        "images": [RICH, OLD],
+        "targets": ["fd-prod", LAB],
+        "tags": {"env": "prod"},
+        "resource_group": "rg-1",
+    },
+    OPEN: {
+        "owner": OWNER,
+        "region": REGION,
+        "name": "open",
+        "images": [TAGGED],
+        "targets": [PARTNER],
+        "allow_external": True,
+    },
+    GIVEN: {"owner": SHOP, "region": REGION, "name": "given", "images": [RECEIVED], "targets": [OWNER]},
+}
 
 IMAGES: Mapping[str, Mapping[str, Any]] = {
     ONE: image("one"),
@@ -82,8 +105,9 @@ def full_world(**parts: Any) -> dict[str, Any]:
         grants={RICH: [SHOP, BANK, PARTNER], OLD: [SHOP], RECEIVED: [OWNER], PUBLIC: [LAB]},
         roles={READER: {"trusts": [OWNER], "max_session": 7200}},
         sites={PARTNER_2: "international"},
-        **parts,
+        **{"resource_shares": dict(SHARES), **parts},
     )
+    document["directory"].setdefault("sharing_enabled", True)
     document["directory"]["members"] |= {
         CREATED: {"name": "made here", "folder": "fd-eu", "joined": "created", "tags": {"env": "prod", "team": "b"}},
         VERIFYING: {"name": "upgrading", "folder": "fd-test", "joined": "created", "status": "PromoteVerifying"},
@@ -189,6 +213,47 @@ def new_folder(stage: Stage) -> Mapping[str, str]:
     return {"FolderId": answer.body["Folder"]["FolderId"]}
 
 
+def sharing(account: str = OWNER, **params: str) -> Request:
+    """A request about resource shares, to the endpoint of a region."""
+    return Request({}, account, host=f"resourcesharing.{REGION}.aliyuncs.com").but(**params)
+
+
+def asked(stage: Stage) -> Mapping[str, str]:
+    """An account outside the organization is asked to take part in a share."""
+    request = sharing(ResourceShareName="asking", AllowExternalTargets="true", Targets__1=PARTNER)
+    stage.ask("resourcesharing:CreateResourceShare", request)
+    answer = stage.ask("resourcesharing:ListResourceShareInvitations", sharing(PARTNER))
+    return {"ResourceShareInvitationId": answer.body["ResourceShareInvitations"][0]["ResourceShareInvitationId"]}
+
+
+def share_asking(stage: Stage) -> Mapping[str, str]:
+    """The same; nothing is asked about it."""
+    asked(stage)
+    return {}
+
+
+def asked_twice(stage: Stage) -> Mapping[str, str]:
+    """Two invitations."""
+    asked(stage)
+    return share_asking(stage)
+
+
+def sharing_off(stage: Stage) -> Mapping[str, str]:
+    """Sharing within the organization is not enabled."""
+    stage.cloud.patch({"directory": {"sharing_enabled": False}})
+    return {}
+
+
+def failed(stage: Stage) -> Mapping[str, str]:
+    """An image and a target whose association fails."""
+    fault = {"operation": "resourcesharing:AssociateResourceShare", "kind": "fail-association", "times": 1}
+    stage.cloud.patch({"faults": [fault]})
+    image_too = {"Resources__1__ResourceId": ONE, "Resources__1__ResourceType": "Image"}
+    request = sharing(ResourceShareId=FULL, Targets__1="fd-test", **image_too)
+    assert stage.ask("resourcesharing:AssociateResourceShare", request).status == 200
+    return {}
+
+
 def waiting_invitation(stage: Stage) -> Mapping[str, str]:
     """An invitation that waits; nothing is asked about it."""
     invited(stage)
@@ -199,6 +264,7 @@ _SOURCE = {"ImageId": ONE, "DestinationRegionId": FAR}
 _TAG = {"Tag__1__Key": "env", "Tag__1__Value": "prod"}
 _MEMBER = {"ResourceType": "Account", "ResourceId__1": SHOP}
 _IMAGE = {"ResourceType": "image", "ResourceId__1": RICH}
+_RESOURCE = {"Resources__1__ResourceId": ONE, "Resources__1__ResourceType": "Image"}
 
 SCENES: Mapping[str, tuple[Request, ...]] = {
     "ecs:CopyImage": (
@@ -271,6 +337,54 @@ SCENES: Mapping[str, tuple[Request, ...]] = {
     "resourcemanager:RemoveCloudAccount": (manager(AccountId=SHOP),),
     "resourcemanager:TagResources": (manager(**_MEMBER, **_TAG),),
     "resourcemanager:UntagResources": (manager(**_MEMBER, TagKey__1="env"), manager(**_MEMBER, All="true")),
+    "resourcesharing:AcceptResourceShareInvitation": (replace(sharing(PARTNER), before=asked),),
+    "resourcesharing:AssociateResourceShare": (
+        sharing(ResourceShareId=FULL, **_RESOURCE, Targets__1="fd-test", PermissionNames__1=PERMISSION),
+        sharing(ResourceShareId=FULL, ResourceArns__1=f"acs:ecs:{REGION}:{OWNER}:image/{ONE}"),
+        sharing(ResourceShareId=OPEN, Targets__1="rd-local1"),
+    ),
+    "resourcesharing:CheckSharingWithResourceDirectoryStatus": (sharing(), sharing(PARTNER)),
+    "resourcesharing:CreateResourceShare": (
+        sharing(ResourceShareName="new", **_RESOURCE, Targets__1="rd-local1", **_TAG, ResourceGroupId="rg-2"),
+        sharing(ResourceShareName="new", AllowExternalTargets="true", Targets__1=PARTNER),
+    ),
+    "resourcesharing:DeleteResourceShare": (sharing(ResourceShareId=FULL),),
+    "resourcesharing:DescribeRegions": (sharing(), sharing(AcceptLanguage="en-US")),
+    "resourcesharing:DisassociateResourceShare": (
+        sharing(ResourceShareId=FULL, Resources__1__ResourceId=RICH, Resources__1__ResourceType="Image"),
+        sharing(ResourceShareId=FULL, Targets__1="fd-prod", ResourceOwner="Self"),
+        sharing(PARTNER, ResourceShareId=OPEN, Targets__1=PARTNER, ResourceOwner="OtherAccounts"),
+    ),
+    "resourcesharing:EnableSharingWithResourceDirectory": (replace(sharing(MANAGEMENT), before=sharing_off),),
+    "resourcesharing:ListResourceShareAssociations": (
+        sharing(AssociationType="Resource", ResourceShareIds__1=FULL),
+        sharing(AssociationType="Target", MaxResults="1"),
+        replace(sharing(AssociationType="Resource", AssociationStatus="Failed"), before=failed),
+        replace(sharing(AssociationType="Target", AssociationStatus="Failed"), before=failed),
+    ),
+    "resourcesharing:ListResourceShareInvitations": (
+        replace(sharing(PARTNER), before=share_asking),
+        replace(sharing(PARTNER, MaxResults="1"), before=asked_twice),
+    ),
+    "resourcesharing:ListResourceShares": (
+        sharing(ResourceOwner="Self"),
+        sharing(ResourceOwner="Self", MaxResults="1"),
+        sharing(ResourceOwner="OtherAccounts"),
+    ),
+    "resourcesharing:ListSharedResources": (
+        sharing(ResourceOwner="Self"),
+        sharing(ResourceOwner="Self", MaxResults="1"),
+        sharing(ResourceOwner="OtherAccounts"),
+    ),
+    "resourcesharing:ListSharedTargets": (
+        sharing(ResourceOwner="Self"),
+        sharing(ResourceOwner="Self", MaxResults="1"),
+        sharing(ResourceOwner="OtherAccounts"),
+    ),
+    "resourcesharing:RejectResourceShareInvitation": (replace(sharing(PARTNER), before=asked),),
+    "resourcesharing:UpdateResourceShare": (
+        sharing(ResourceShareId=FULL, ResourceShareName="renamed", AllowExternalTargets="true"),
+    ),
     "sts:AssumeRole": (
         Request({"RoleArn": READER, "RoleSessionName": "night", "DurationSeconds": "900"}),
         Request({"RoleArn": READER, "RoleSessionName": "night", "SourceIdentity": "me", "ExternalId": "x-1"}),
@@ -292,5 +406,8 @@ ON_THEIR_OWN: Mapping[tuple[str, str], Request] = {
     ("ecs:DescribeImages", "Usable"): ecs(Status="ALL"),
     ("ecs:ModifyImageSharePermission", "IsPublic"): ecs(ImageId=PUBLIC),
     ("ecs:UntagResources", "All"): ecs(**_IMAGE),
+    ("resourcesharing:AssociateResourceShare", "ResourceArns"): sharing(ResourceShareId=FULL),
+    ("resourcesharing:CreateResourceShare", "ResourceArns"): sharing(ResourceShareName="new"),
+    ("resourcesharing:DisassociateResourceShare", "ResourceArns"): sharing(ResourceShareId=FULL),
 }
 """Parameters that the usual request has no use for, with one that has: in it each of their values can be tried."""

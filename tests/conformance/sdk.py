@@ -12,9 +12,15 @@ from typing import Any
 
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_resourcemanager20200331 import models as resourcemanager_models
+from alibabacloud_resourcesharing20200110 import models as resourcesharing_models
 from alibabacloud_sts20150401 import models as sts_models
 
-MODELS: Mapping[str, Any] = {"ecs": ecs_models, "resourcemanager": resourcemanager_models, "sts": sts_models}
+MODELS: Mapping[str, Any] = {
+    "ecs": ecs_models,
+    "resourcemanager": resourcemanager_models,
+    "resourcesharing": resourcesharing_models,
+    "sts": sts_models,
+}
 
 COMMON = frozenset({"OwnerAccount", "OwnerId", "ResourceOwnerAccount", "ResourceOwnerId"})
 """Parameters of all calls of ECS that no page explains."""

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 _RM = "https://alibabacloud.com/help/en/resource-management"
+_RS = f"{_RM}/resource-sharing/developer-reference/api-resourcesharing-2020-01-10"
 _ALL_OF_RM = "https://www.alibabacloud.com/help/en/resource-management/latest/rd-2020-03-31-api-overview"
 
 WITHOUT_METADATA: Mapping[str, str] = {
@@ -26,6 +27,8 @@ WITHOUT_METADATA: Mapping[str, str] = {
     "resourcemanager:RemoveCloudAccount": f"{_RM}/api-removecloudaccount",
     "resourcemanager:TagResources": f"{_RM}/api-tagresources-411680",
     "resourcemanager:UntagResources": f"{_RM}/api-tagresources-411680, its counterpart; text of the official SDK",
+    "resourcesharing:AcceptResourceShareInvitation": f"{_RS}-acceptresourceshareinvitation; facts 2.3",
+    "resourcesharing:RejectResourceShareInvitation": "the counterpart of the one above; text of the official SDK",
 }
 """Operations that are served and have no metadata; their fields and parameters are held against the official SDK."""
 
@@ -50,6 +53,8 @@ _REGION = (
     "https://github.com/kubernetes/cloud-provider-alibaba-cloud/issues/81"
 )
 
+_ARNS = "facts 2.3; the endings are those of Resources"
+
 CODES: tuple[Code, ...] = (
     Code("*", "InvalidParameter", 400, f"{_COMMON}; page size: https://github.com/aliyun/aliyun-cli/issues/512"),
     Code("*", "MissingParameter", 400, _COMMON),
@@ -67,6 +72,11 @@ CODES: tuple[Code, ...] = (
     Code("ecs:DescribeImages", "InvalidOperation.ImageOwnerIdUnsupported", 400, _DI),
     Code("ecs:ModifyImageSharePermission", "IncorrectImageStatus", 400, _MISP),
     Code("ecs:ModifyImageSharePermission", "InvalidOperation.ServiceKeyEncryptedImageUnsupported", 403, _MISP),
+    Code("resourcesharing:*", "InvalidParameter.ResourceArns", 400, _ARNS),
+    Code("resourcesharing:*", "InvalidParameter.ResourceArns.Duplicate", 400, _ARNS),
+    Code("resourcesharing:*", "InvalidParameter.ResourceArns.Length", 400, _ARNS),
+    Code("resourcesharing:*", "InvalidParameter.ResourceConflict", 400, "facts 2.1 and 2.3"),
+    Code("resourcesharing:*", "InvalidRegionId.NotFound", 404, "no such host: a real client would not find one"),
     Code("sts:AssumeRole", "MissingParameter.RoleArn", 400, _SAML),
     Code("sts:AssumeRole", "MissingParameter.RoleSessionName", 400, f"{_SAML}, by analogy with RoleArn"),
 )
@@ -95,6 +105,7 @@ GATEWAY: Mapping[str, str] = {
     "InvalidAction.NotFound": _GATEWAY,
     "InvalidParameter": _COMMON,
     "InvalidProduct.NotFound": _GATEWAY,
+    "InvalidRegionId.NotFound": _REGION,
     "InvalidSecurityToken.Expired": _TOKENS,
     "InvalidSecurityToken.Malformed": _TOKENS,
     "InvalidSecurityToken.MismatchWithAccessKey": _TOKENS,
@@ -110,7 +121,7 @@ GATEWAY: Mapping[str, str] = {
     "UnsupportedHTTPMethod": _COMMON,
     "UnsupportedParameter": _COMMON,
 }
-"""The codes of the gateway before all products: no catalogue of the vendor's metadata has any of them."""
+"""The codes of the gateway before all products: but for the one about regions, they are in none of the metadata."""
 
 ODD_TYPES: Mapping[str, Mapping[str, frozenset[str]]] = {
     # A string in the schema and in 2020, a number in the sample of 2025: facts 1.3.
@@ -121,6 +132,7 @@ ODD_TYPES: Mapping[str, Mapping[str, frozenset[str]]] = {
 """Types that the vendor's samples show beside the declared one; a switch of the world chooses."""
 
 _IMAGE = "Images.Image[]"
+_PROPERTIES = frozenset(f"ResourceShareAssociations[].{field}" for field in ("ResourceProperty", "TargetProperty"))
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "ecs:DescribeImages": frozenset(
         f"{_IMAGE}.{field}"
@@ -144,8 +156,31 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
     ),
     "resourcemanager:GetAccount": frozenset({"Account.EmailStatus", "Account.IdentityInformation"}),
     "resourcemanager:GetResourceDirectory": frozenset({"ResourceDirectory.IdentityInformation"}),
+    "resourcesharing:AssociateResourceShare": _PROPERTIES,
+    "resourcesharing:DisassociateResourceShare": _PROPERTIES,
+    "resourcesharing:ListResourceShareAssociations": _PROPERTIES
+    | {
+        f"ResourceShareAssociations[].AssociationFailedDetails[].{field}"
+        for field in ("AssociateType", "Status", "StatusMessage")
+    },
+    "resourcesharing:ListResourceShareInvitations": frozenset(
+        f"ResourceShareInvitations[].InvitationFailedDetails[].{field}"
+        for field in (
+            "AssociateType",
+            "FailureDescription",
+            "FailureReason",
+            "OperationType",
+            "ResourceArn",
+            "ResourceId",
+            "ResourceType",
+            "Status",
+            "StatusMessage",
+        )
+    ),
+    "resourcesharing:ListSharedTargets": frozenset({"SharedTargets[].TargetProperty"}),
 }
-"""Fields that are declared and never given: traits of hardware and of people, which nothing here has."""
+"""Fields that are declared and never given: traits of hardware, of people and of services as targets, of which nothing
+is here; what the SDK calls deprecated; and why accepting an invitation failed, which it never does."""
 
 WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
     "ecs:CreateImage": {
@@ -164,8 +199,24 @@ COUNTS: Mapping[tuple[str, str], int] = {
     ("ecs:ListTagResources", "Tag"): 20,
     ("ecs:TagResources", "ResourceId"): 50,
     ("ecs:TagResources", "Tag"): 20,
+    **{
+        (f"resourcesharing:{name}ResourceShare", parameter): 5
+        for name in ("Create", "Associate", "Disassociate")
+        for parameter in ("ResourceArns", "Resources", "Targets")
+    },
+    ("resourcesharing:ListResourceShareInvitations", "ResourceShareIds"): 5,
+    ("resourcesharing:ListSharedResources", "ResourceArns"): 5,
+    ("resourcesharing:ListSharedResources", "ResourceIds"): 5,
+    ("resourcesharing:ListSharedResources", "ResourceShareIds"): 5,
+    ("resourcesharing:ListSharedTargets", "Targets"): 5,
 }
-"""How many items a list may have where the schema has one more than the words: facts 1.4."""
+"""How many items a list may have where the words allow fewer than the schema: facts 1.4 and 2.2, and the messages of
+the codes that end in Length."""
+
+REGION_FROM_HOST: Mapping[str, str] = {
+    "resourcesharing": "no SDK has a parameter for the region, the endpoint is the region: facts 2.1",
+}
+"""Products whose calls are about a region and have no parameter for it."""
 
 CUT_OFF: Mapping[tuple[str, str], str] = {
     ("ecs:ModifyImageSharePermission", "AddAccount"): _MISP,
@@ -190,5 +241,7 @@ ACCEPTED_WITH: Mapping[tuple[str, str], str] = {
     ("All", "false"): "MissingParameter.Tags",
     ("DryRun", "true"): "DryRunOperation",
     ("IsPublic", "true"): "Image.Public",
+    ("ResourceOwner", "otheraccounts"): "InvalidParameter.Targets",
 }
-"""Values that are accepted and still end in a code: no tags are named, a dry run, what is public is published."""
+"""Values that are accepted and still end in a code: no tags are named, a dry run, what is public is published, and who
+leaves another account's share must name itself."""

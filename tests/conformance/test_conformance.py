@@ -17,18 +17,20 @@ from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import GATEWAY, Catalogue
 from localcloud.regions import REGIONS
 from localcloud.resourcemanager.errors import ERRORS as RESOURCE_MANAGER_ERRORS
+from localcloud.resourcesharing.errors import ERRORS as RESOURCE_SHARING_ERRORS
 from localcloud.sts.errors import ERRORS as STS_ERRORS
 from tests.conformance import sources
 from tests.conformance.handbook import Handbook, Parameter, declared_leaves, leaves, mismatches
 from tests.conformance.reach import reach
 from tests.conformance.refusals import codes_of, refusals_of, served_operation
-from tests.conformance.scenes import ON_THEIR_OWN, SCENES, SWITCHES, Answer, Request, Stage
+from tests.conformance.scenes import ANYWHERE, ON_THEIR_OWN, SCENES, SWITCHES, Answer, Request, Stage
 from tests.conformance.sdk import parameters, understood
 from tests.support.cloud import REGION
 
 CATALOGUES: Mapping[str, Catalogue] = {
     "ecs": ECS_ERRORS,
     "resourcemanager": RESOURCE_MANAGER_ERRORS,
+    "resourcesharing": RESOURCE_SHARING_ERRORS,
     "sts": STS_ERRORS,
 }
 
@@ -104,7 +106,8 @@ def test_every_parameter_that_is_read_is_declared_and_the_other_way_round(operat
     """No parameter is made up, and none of the vendor's is ignored but those that the one list names."""
     ignored = set(sources.WITHOUT_EFFECT.get(operation, {}))
     served = served_operation(operation)
-    read = reach(served).parameters | ({"RegionId"} if served.regional else set())
+    named = served.regional and served.product not in sources.REGION_FROM_HOST
+    read = reach(served).parameters | ({"RegionId"} if named else set())
     by_sdk = set(parameters(operation))
     assert read | ignored == by_sdk
     assert not read & ignored
@@ -131,8 +134,9 @@ def test_required_parameters_are_required(operation: str, handbook: Handbook) ->
 def test_the_region_is_required_where_the_host_names_none(operation: str) -> None:
     """A client that leaves the region to the host is served, one that names it nowhere is not."""
     request = SCENES[operation][0].without("RegionId")
-    assert Stage().ask(operation, request).code.startswith("MissingParameter")
-    assert Stage().ask(operation, replace(request, host=f"ecs.{REGION}.aliyuncs.com")).status == 200
+    product = operation.partition(":")[0]
+    assert Stage().ask(operation, replace(request, host=ANYWHERE)).code.startswith("MissingParameter")
+    assert Stage().ask(operation, replace(request, host=f"{product}.{REGION}.aliyuncs.com")).status == 200
 
 
 # --- limits
@@ -310,5 +314,10 @@ def _beyond(parameter: Parameter) -> Iterator[str]:
 def _items(parameter: Parameter, count: int) -> Mapping[str, str]:
     """So many items of a list, as they travel."""
     properties = parameter.raw["items"].get("properties", {})
+    if "ResourceType" in properties:
+        names = [f"{parameter.name}.{number}" for number in range(1, count + 1)]
+        return {
+            f"{name}.{key}": value for name in names for key, value in (("ResourceId", name), ("ResourceType", "Image"))
+        }
     below = next((f".{key}" for key in ("Key", "TagKey", "SnapshotId") if key in properties), "")
     return {f"{parameter.name}.{number}{below}": f"s-{number}" for number in range(1, count + 1)}

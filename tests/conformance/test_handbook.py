@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.handbook import BESIDE, METADATA, declared_leaves, leaves, mismatches, verdict
+from tests.conformance.handbook import BESIDE, METADATA, Metadata, declared_leaves, leaves, mismatches, verdict
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,15 @@ def test_fields_are_counted_by_their_paths() -> None:
     every = {"Count", "Rows.Row[].Id", "Rows.Row[].Own", "Rows.Row[].Extra.Fast"}
     assert leaves(answer) == declared_leaves(SCHEMA, NEWER) == every
     assert leaves({"Rows": {"Row": []}}) == set()
+
+
+def test_rows_that_came_later_are_named_by_their_fields() -> None:
+    """A newer list of objects is declared by the fields of its rows; a newer list of texts by itself."""
+    newer = Metadata(
+        {"response_newer_in_python_sdk": {"Tags": "array", "Tags[].Key": "string", "Names": "array"}}
+    ).newer
+    assert newer["Tags[]"] == "object"
+    assert declared_leaves(SCHEMA, newer) - declared_leaves(SCHEMA, {}) == {"Tags[].Key", "Names"}
+    assert mismatches({"Tags": [{"Key": "a"}]}, SCHEMA, newer, {}) == []
+    found = ["Tags[]: string instead of object", "Tags[].Value: not declared"]
+    assert mismatches({"Tags": ["a", {"Value": "b"}]}, SCHEMA, newer, {}) == found

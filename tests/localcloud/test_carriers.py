@@ -17,6 +17,8 @@ import pytest
 import requests
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_resourcemanager20200331 import models as rm
+from alibabacloud_resourcesharing20200110 import models as rs
+from alibabacloud_tea_openapi.utils_models import GlobalParameters
 from darabonba.exceptions import UnretryableException
 
 from localcloud import LocalCloud, LogEntry
@@ -99,7 +101,7 @@ def everything(owner: Clients, manager: Clients, partner: Clients) -> None:
     directory.untag_resources(rm.UntagResourcesRequest(**member, all=True))
     folder = directory.create_folder(rm.CreateFolderRequest(folder_name="new")).body.folder.folder_id
     directory.move_account(rm.MoveAccountRequest(account_id=account, destination_folder_id=folder))
-    directory.move_account(rm.MoveAccountRequest(account_id=account, destination_folder_id="fd-eu"))
+    directory.move_account(rm.MoveAccountRequest(account_id=account, destination_folder_id="fd-test"))
     directory.delete_folder(rm.DeleteFolderRequest(folder_id=folder))
     invitation = rm.InviteAccountToResourceDirectoryRequest(target_entity=PARTNER, target_type="Account")
     handshake = directory.invite_account_to_resource_directory(invitation).body.handshake.handshake_id
@@ -109,6 +111,45 @@ def everything(owner: Clients, manager: Clients, partner: Clients) -> None:
     assert [one.status for one in listed.handshakes.handshake] == ["Accepted"]
     directory.remove_cloud_account(rm.RemoveCloudAccountRequest(account_id=PARTNER))
     assert sorted(row["AccountId"] for row in manager.accounts()) == sorted([OWNER, SHOP, BANK, LAB, account])
+    share_everything(owner, manager, partner)
+
+
+def share_everything(owner: Clients, manager: Clients, partner: Clients) -> None:
+    """The same for resource shares: of three images, one stays shared with a folder, one with an account outside."""
+    sharing = owner.sharing
+    assert len(sharing.describe_regions(rs.DescribeRegionsRequest()).body.regions) > 1
+    manager.sharing.enable_sharing_with_resource_directory()
+    assert sharing.check_sharing_with_resource_directory_status().body.enable_sharing_with_rd
+    inside = owner.open_share("inside", images=[ONE, TWO], targets=["fd-prod", LAB])
+    owner.associate(inside, images=[THREE])
+    owner.disassociate(inside, images=[TWO], targets=[LAB])
+    assert owner.states("Resource") == [(ONE, "Associated"), (TWO, "Disassociated"), (THREE, "Associated")]
+    assert owner.states("Target") == [("fd-prod", "Associated"), (LAB, "Disassociated")]
+    sharing.update_resource_share(rs.UpdateResourceShareRequest(resource_share_id=inside, resource_share_name="other"))
+    outside = [owner.open_share("outside", allow_external_targets=True, targets=[PARTNER]) for _ in range(2)]
+    answer = partner.sharing.list_resource_share_invitations(rs.ListResourceShareInvitationsRequest())
+    first, second = (one.resource_share_invitation_id for one in answer.body.resource_share_invitations)
+    partner.sharing.accept_resource_share_invitation(
+        rs.AcceptResourceShareInvitationRequest(resource_share_invitation_id=first)
+    )
+    partner.sharing.reject_resource_share_invitation(
+        rs.RejectResourceShareInvitationRequest(resource_share_invitation_id=second)
+    )
+    owner.disassociate(inside, images=[THREE])
+    owner.associate(outside[0], images=[THREE])
+    found = sharing.list_shared_resources(rs.ListSharedResourcesRequest(resource_owner="Self")).body.shared_resources
+    assert [one.resource_id for one in found] == [ONE, THREE]
+    reached = sharing.list_shared_targets(rs.ListSharedTargetsRequest(resource_owner="Self")).body.shared_targets
+    assert [one.target_id for one in reached] == ["fd-prod", PARTNER]
+    sharing.delete_resource_share(rs.DeleteResourceShareRequest(resource_share_id=outside[1]))
+    listed = [(row["ResourceShareName"], row["ResourceShareStatus"]) for row in owner.shares()]
+    assert listed == [("other", "Active"), ("outside", "Active"), ("outside", "Deleted")]
+
+
+AFTERWARDS = {
+    ONE: {"direct": {SHOP, BANK, PARTNER}, "directory": {SHOP, BANK}},
+    THREE: {"direct": {LAB}, "directory": {PARTNER}},
+}
 
 
 def callers(**config: Any) -> tuple[Clients, Clients, Clients]:
@@ -120,6 +161,7 @@ def test_every_operation_in_process(cloud: LocalCloud) -> None:
     with in_process(cloud):
         everything(*callers())
     assert set(cloud.calls) == OPERATIONS
+    assert cloud.channels() == AFTERWARDS
 
 
 def test_reads_are_not_announced_as_writes(cloud: LocalCloud) -> None:
@@ -135,7 +177,7 @@ def test_reads_are_not_announced_as_writes(cloud: LocalCloud) -> None:
     cloud.on_request(note)
     with in_process(cloud):
         everything(*callers())
-    reads = {"AssumeRole"} | {name for name in kinds if name.startswith(("Describe", "Get", "List"))}
+    reads = {"AssumeRole"} | {name for name in kinds if name.startswith(("Check", "Describe", "Get", "List"))}
     assert kinds == {name: {name not in reads} for name in kinds}
 
 
@@ -143,18 +185,31 @@ def test_every_operation_through_the_proxy(cloud: LocalCloud, url: str) -> None:
     """The official SDKs, with their own endpoint rules, call every operation through a real socket."""
     everything(*callers(http_proxy=url))
     assert set(cloud.calls) == OPERATIONS
+    assert cloud.channels() == AFTERWARDS
 
 
 def test_every_operation_at_the_port(cloud: LocalCloud, url: str) -> None:
-    """The same when the SDKs are pointed at the port, where no host names product or region."""
-    everything(*callers(endpoint=urlsplit(url).netloc))
+    """The same when the SDKs are pointed at the port, where no host names product or region, so all calls name it."""
+    named = GlobalParameters(queries={"RegionId": REGION})
+    everything(*callers(endpoint=urlsplit(url).netloc, global_parameters=named))
     assert set(cloud.calls) == OPERATIONS
+    assert cloud.channels() == AFTERWARDS
+
+
+def test_resource_shares_need_a_region_at_the_port(cloud: LocalCloud, url: str) -> None:
+    """Their SDK leaves the region to the host; where that names none, a call is refused and changes nothing."""
+    before = cloud.channels()
+    with refused("MissingParameter", 400):
+        Clients(endpoint=urlsplit(url).netloc).open_share("one", images=[ONE])
+    assert cloud.channels() == before
+    assert cloud.world().resource_shares == {}
 
 
 def test_every_operation_with_the_older_signature(cloud: LocalCloud, url: str) -> None:
     """The same with the older signature through the proxy."""
     everything(*callers(http_proxy=url, signature_algorithm="v2"))
     assert set(cloud.calls) == OPERATIONS
+    assert cloud.channels() == AFTERWARDS
 
 
 def test_https_hosts_are_taken_in_process(cloud: LocalCloud) -> None:

@@ -162,7 +162,7 @@ def test_a_patch_ends_what_was_under_way_only_if_it_says_so(begin: Begin) -> Non
         ({"directory": {"members": 5}}, "world: directory.members: expected a mapping, found a number"),
         ({"faults": {}}, "world: faults: expected a list, found a mapping"),
         ({"colour": 1}, "world: colour: unknown key; known: "),
-        ({"resource_shares": {}}, "world: resource_shares: not in this version"),
+        ({"resource_shares": {"rs-x": {}}}, 'world: resource_shares.rs-x: the key "owner" is missing'),
         ([], "world: expected a mapping"),
     ],
 )

@@ -40,12 +40,38 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return document
 
 
+def share(**fields: Any) -> dict[str, Any]:
+    """A resource share of OWNER in REGION."""
+    return {"owner": OWNER, "region": REGION, "name": "x", **fields}
+
+
+def test_resource_shares_are_read_whole() -> None:
+    """All keys of a resource share are kept, images and targets once each, and `root` becomes the id."""
+    document = world(
+        switches={"root_folder_target": "accepted"},
+        resource_shares={
+            "rs-x": share(
+                images=[ONE, ONE],
+                targets=["rd-local1", "fd-gone", "root", SHOP],
+                tags={"a": "b"},
+                allow_external=True,
+                created="2026-11-01T00:00:00Z",
+            )
+        },
+    )
+    found = parse_world(document)
+    assert found.resource_shares["rs-x"].images == (ONE,)
+    assert found.resource_shares["rs-x"].targets == ("rd-local1", "fd-gone", "r-local1", SHOP)
+    assert parse_world(world_document(found)) == found
+
+
 def test_the_contracts_world_is_read_with_all_its_keys() -> None:
     """The small sample is a world; it has every key of the contract that is built."""
     found = load_world(Path(str(SAMPLES / "world-small.yaml")))
     assert found.directory is not None
     assert found.directory.members[SHOP].tags == {"env": "prod"}
     assert found.grants == {"m-gold0000000000000001": (PARTNER,)}
+    assert found.resource_shares["rs-hand1"].targets == ("fd-prod",)
     assert found.flow_control["ecs:ModifyImageSharePermission"].limit == 200
 
 
@@ -194,7 +220,7 @@ def test_root_has_a_name_and_an_id() -> None:
         ),
         ("latency/seconds", -1, "latency.seconds: expected a number of 0 or more"),
         ("latency/seconds", float("inf"), "latency.seconds: expected a number of 0 or more"),
-        ("delays/weather", 1, "delays.weather: unknown key; known: association, membership, image, share"),
+        ("delays/weather", 1, "delays.weather: unknown key; known: association, coverage, membership, image, share"),
         ("switches/over_ten", "second", "switches.over_ten: expected one of first, ignored, found 'second'"),
         ("switches/is_self_shared", True, "switches.is_self_shared: expected one of absent, bool, string, found true"),
         ("switches/nested_folder_targets", "yes", "switches.nested_folder_targets: expected true or false, found text"),
@@ -257,7 +283,80 @@ def test_root_has_a_name_and_an_id() -> None:
         ("regions", [], "regions: expected at least one region"),
         ("regions", ["ap-southeast-1"], f"images.m-one.region: expected one of ap-southeast-1, found '{REGION}'"),
         ("sites", {PARTNER: "mars"}, f"sites.\"{PARTNER}\": expected one of china, international, found 'mars'"),
-        ("resource_shares", {}, "resource_shares: not in this version"),
+        ("resource_shares/x", {}, 'resource_shares.x: expected an id such as "rs-hand1"'),
+        ("resource_shares/rs-x", {"owner": OWNER}, 'resource_shares.rs-x: the key "region" is missing'),
+        ("resource_shares/rs-x", share(colour=1), "resource_shares.rs-x.colour: unknown key; known: owner, region, "),
+        ("resource_shares/rs-x", share(owner=5), 'resource_shares.rs-x.owner: put the account id in quotes: "5"'),
+        (
+            "resource_shares/rs-x",
+            share(owner=UNKNOWN),
+            f'resource_shares.rs-x.owner: no account "{UNKNOWN}": {NOWHERE}',
+        ),
+        (
+            "resource_shares/rs-x",
+            share(name="a b"),
+            "resource_shares.rs-x.name: expected a name of at most 50 letters, digits, dots, hyphens and underscores, "
+            "found 'a b'",
+        ),
+        ("resource_shares/rs-x", share(images=["m-x"]), "resource_shares.rs-x.images[0]: no such image in images"),
+        (
+            "resource_shares/rs-x",
+            share(images=[ONE], owner=SHOP),
+            "resource_shares.rs-x.images[0]: not an image of the share's owner in its region",
+        ),
+        (
+            "resource_shares/rs-x",
+            share(images=[ONE], region="cn-beijing"),
+            "resource_shares.rs-x.images[0]: not an image of the share's owner in its region",
+        ),
+        (
+            "resource_shares/rs-x",
+            share(targets=["prod"]),
+            "resource_shares.rs-x.targets[0]: expected the id of the directory, a folder or an account, found 'prod'",
+        ),
+        ("resource_shares/rs-x", share(targets=[OWNER]), "resource_shares.rs-x.targets[0]: the owner needs no share"),
+        (
+            "resource_shares/rs-x",
+            share(targets=[SHOP, UNKNOWN]),
+            f'resource_shares.rs-x.targets[1]: no account "{UNKNOWN}": {NOWHERE}',
+        ),
+        (
+            "resource_shares/rs-x",
+            share(targets=["rd-other"]),
+            "resource_shares.rs-x.targets[0]: not the id of the directory",
+        ),
+        (
+            "resource_shares/rs-x",
+            share(targets=["root"]),
+            "resource_shares.rs-x.targets[0]: the Root folder is no target while the switch root_folder_target is "
+            "refused",
+        ),
+        (
+            "resource_shares/rs-x",
+            share(targets=["r-other"]),
+            "resource_shares.rs-x.targets[0]: the Root folder's id is r-local1",
+        ),
+        (
+            "resource_shares/rs-x",
+            share(created="yesterday"),
+            'resource_shares.rs-x.created: expected a time such as "2026-11-01T00:00:00Z"',
+        ),
+        (
+            "resource_shares/rs-x",
+            share(allow_external="no"),
+            "resource_shares.rs-x.allow_external: expected true or false, found text",
+        ),
+        ("quotas/resource_shares", -1, "quotas.resource_shares: expected a whole number of 0 or more, found -1"),
+        (
+            "switches/root_folder_target",
+            True,
+            "switches.root_folder_target: expected one of accepted, refused, found true",
+        ),
+        (
+            "faults",
+            [{"operation": "resourcesharing:*", "kind": "fail-association", "every": 1}],
+            "faults[0].kind: only for the operation resourcesharing:AssociateResourceShare",
+        ),
         ("colour", 1, "colour: unknown key; known: directory, outsiders, "),
         ("grants", [], "grants: expected a mapping, found a list"),
     ],

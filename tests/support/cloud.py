@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +20,8 @@ from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_ecs20140526.client import Client as EcsClient
 from alibabacloud_resourcemanager20200331 import models as directory_models
 from alibabacloud_resourcemanager20200331.client import Client as DirectoryClient
+from alibabacloud_resourcesharing20200110 import models as sharing_models
+from alibabacloud_resourcesharing20200110.client import Client as SharingClient
 from alibabacloud_sts20150401 import models as sts_models
 from alibabacloud_sts20150401.client import Client as StsClient
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
@@ -42,6 +44,8 @@ FAR = "ap-southeast-1"
 START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
 
 ONE, TWO, THREE = "m-one", "m-two", "m-three"
+
+Row = dict[str, Any]
 
 
 def image(name: str, **fields: Any) -> dict[str, Any]:
@@ -81,6 +85,20 @@ def world(**parts: Any) -> dict[str, Any]:
         accounts.add(directory["management"])
     keys = {key_of(account): {"secret": "local", "account": account} for account in sorted(accounts)}
     return {**document, "access_keys": {**keys, **parts.get("access_keys", {})}}
+
+
+def organization(**fields: Any) -> dict[str, Any]:
+    """The usual directory, sharing resources, with some of its keys replaced."""
+    return {**world()["directory"], "sharing_enabled": True, **fields}
+
+
+INSIDE = {SHOP, BANK, LAB}
+"""The members of the usual organization but for the owner."""
+
+
+def by_hand(**fields: Any) -> dict[str, Any]:
+    """A resource share of OWNER in REGION that somebody made by hand."""
+    return {"owner": OWNER, "region": REGION, "name": "by-hand", **fields}
 
 
 def many_members(count: int) -> list[str]:
@@ -130,6 +148,10 @@ class Clients:
         return DirectoryClient(Config(**self._config))
 
     @property
+    def sharing(self) -> Any:
+        return SharingClient(Config(**self._config))
+
+    @property
     def sts(self) -> Any:
         return StsClient(Config(**self._config))
 
@@ -173,6 +195,68 @@ class Clients:
         request = directory_models.ListAccountsRequest(**{"page_size": 100, **query})
         return list(self.directory.list_accounts(request).body.to_map()["Accounts"]["Account"])
 
+    def open_share(
+        self, name: str = "one", *, images: Iterable[str] = (), targets: Iterable[str] = (), **more: Any
+    ) -> str:
+        """CreateResourceShare; the id of the new share."""
+        request = sharing_models.CreateResourceShareRequest(
+            resource_share_name=name,
+            resources=[
+                sharing_models.CreateResourceShareRequestResources(resource_id=one, resource_type="Image")
+                for one in images
+            ]
+            or None,
+            targets=list(targets) or None,
+            **more,
+        )
+        return str(self.sharing.create_resource_share(request).body.resource_share.resource_share_id)
+
+    def associate(self, share: str, *, images: Iterable[str] = (), targets: Iterable[str] = ()) -> list[Row]:
+        """AssociateResourceShare; the rows of its answer."""
+        request = sharing_models.AssociateResourceShareRequest(
+            resource_share_id=share,
+            resources=[
+                sharing_models.AssociateResourceShareRequestResources(resource_id=one, resource_type="Image")
+                for one in images
+            ]
+            or None,
+            targets=list(targets) or None,
+        )
+        return list(self.sharing.associate_resource_share(request).body.to_map()["ResourceShareAssociations"])
+
+    def disassociate(
+        self, share: str, *, images: Iterable[str] = (), targets: Iterable[str] = (), **more: Any
+    ) -> list[Row]:
+        """DisassociateResourceShare; the rows of its answer."""
+        request = sharing_models.DisassociateResourceShareRequest(
+            resource_share_id=share,
+            resources=[
+                sharing_models.DisassociateResourceShareRequestResources(resource_id=one, resource_type="Image")
+                for one in images
+            ]
+            or None,
+            targets=list(targets) or None,
+            **more,
+        )
+        return list(self.sharing.disassociate_resource_share(request).body.to_map()["ResourceShareAssociations"])
+
+    def shares(self, owner: str = "Self", **query: Any) -> list[Row]:
+        """The rows of one call of ListResourceShares."""
+        request = sharing_models.ListResourceSharesRequest(**{"resource_owner": owner, "max_results": 100, **query})
+        return list(self.sharing.list_resource_shares(request).body.to_map()["ResourceShares"])
+
+    def rows(self, kind: str, **query: Any) -> list[Row]:
+        """The rows of one call of ListResourceShareAssociations; kind is Resource or Target."""
+        request = sharing_models.ListResourceShareAssociationsRequest(
+            **{"association_type": kind, "max_results": 100, **query}
+        )
+        body = self.sharing.list_resource_share_associations(request).body.to_map()
+        return list(body["ResourceShareAssociations"])
+
+    def states(self, kind: str, **query: Any) -> list[tuple[str, str]]:
+        """(entity, status) of the same rows."""
+        return [(row["EntityId"], row["AssociationStatus"]) for row in self.rows(kind, **query)]
+
     def assume(self, role: str, session: str = "test", **more: Any) -> Clients:
         """Clients of the role's session."""
         request = sts_models.AssumeRoleRequest(role_arn=role, role_session_name=session, **more)
@@ -203,6 +287,16 @@ def channels(cloud: LocalCloud) -> dict[str, set[str]]:
         assert row["channels"] == ["direct"]
         found.setdefault(row["image"], set()).add(row["account"])
     return found
+
+
+def covered(cloud: LocalCloud) -> dict[str, set[str]]:
+    """Image -> who has it by resource shares, as the oracle knows it."""
+    return {name: set(ways["directory"]) for name, ways in cloud.channels().items() if "directory" in ways}
+
+
+def all_three(accounts: set[str]) -> dict[str, set[str]]:
+    """These accounts for each of the three images."""
+    return dict.fromkeys((ONE, TWO, THREE), accounts)
 
 
 def iso(moment: float) -> str:

@@ -286,7 +286,7 @@ def test_a_shared_time_in_an_unexpected_form_does_not_spoil_the_state(
 
 def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Let every fault of the kind missing-field change answers like this."""
-    monkeypatch.setattr(FaultRule, "spoil", lambda _self, answer: change(answer))
+    monkeypatch.setattr(FaultRule, "spoil", lambda _self, answer, _rows="": change(answer))
 
 
 def with_rows(answer: dict[str, Any], key: str, inner: str, change: Callable[[Any], Any]) -> dict[str, Any]:
