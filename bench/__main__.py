@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, deciding, serving
+from bench import calls, deciding, serving, targets
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "calls": calls.table,
     "deciding": deciding.table,
+    "targets": targets.table,
     "serving": serving.table,
 }
 

@@ -10,17 +10,55 @@ from typing import Any
 
 from bench.tables import markdown
 from localcloud.inprocess import in_process
-from tests.support.trial import MANAGEMENT, OWNER, REGION, Trial, policy, rule, world
+from orgshare.focus import EVERYTHING, Focus, Selection
+from tests.support.trial import MANAGEMENT, OWNER, REGION, Trial, calls_of, policy, rule, sized, world
 
 HEAD = ("accounts", "images", "run", "ListAccounts", "DescribeImages", "DescribeImageSharePermission",
         "ModifyImageSharePermission", "others", "expected")  # fmt: skip
 GRANTED = 20
 
 
+SHARED = ("accounts", "images", "run", "writing calls", "at most", "ListAccounts", "DescribeImages",
+          "ListResourceShareAssociations", "DescribeImageSharePermission", "others")  # fmt: skip
+WRITES = ("Create", "Associate", "Disassociate", "Modify", "Delete")
+NEWCOMER = "5000000000000001"
+
+
 def table() -> str:
-    """The table of first applies, sweeps without drift, and joins."""
+    """The tables of both channels."""
+    return f"{_direct()}\n\n## {_shared()}"
+
+
+def _direct() -> str:
     rows = [row for accounts, images in ((50, 100), (300, 300), (1000, 1000)) for row in _runs(accounts, images)]
     return markdown(f"Calls of a run (one region, {GRANTED} accounts an image)", HEAD, rows)
+
+
+def _shared() -> str:
+    rows = [row for accounts, images in ((500, 100), (5000, 1000)) for row in _shared_runs(accounts, images)]
+    title = "Calls of a run through the directory (one region, one audience of all accounts in a folder)"
+    return markdown(title, SHARED, rows)
+
+
+def _shared_runs(accounts: int, images: int) -> list[tuple[object, ...]]:
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        document = sized(accounts + 1, images, outsiders=[NEWCOMER])
+        trial = Trial(Path(folder), world=document, policy=policy(rules=[rule(channel="auto")]))
+        with in_process(trial.cloud):
+            found.append(("first apply", _calls(trial), images // 5 + 10))
+            found.append(("sweep, no drift", _calls(trial), 0))
+            trial.patch(directory={"members": {NEWCOMER: {"name": "new", "folder": "fd-prod"}}})
+            focus = Focus((Selection(accounts=frozenset({NEWCOMER})),))
+            found.append(("one account joins", _calls(trial, focus), 0))
+    named = ("resourcemanager:ListAccounts", "ecs:DescribeImages", "resourcesharing:ListResourceShareAssociations",
+             "ecs:DescribeImageSharePermission")  # fmt: skip
+    rows: list[tuple[object, ...]] = []
+    for run, calls, most in found:
+        writing = sum(n for name, n in calls.items() if name.partition(":")[2].startswith(WRITES))
+        others = calls.total() - writing - sum(calls[name] for name in named)
+        rows.append((accounts, images, run, writing, most, *(calls[name] for name in named), others))
+    return rows
 
 
 def _runs(accounts: int, images: int) -> list[tuple[object, ...]]:
@@ -55,10 +93,8 @@ def _runs(accounts: int, images: int) -> list[tuple[object, ...]]:
     ]
 
 
-def _calls(trial: Trial) -> Counter[str]:
-    before = Counter(trial.cloud.calls)
-    trial.apply()
-    return Counter(trial.cloud.calls) - before
+def _calls(trial: Trial, focus: Focus = EVERYTHING) -> Counter[str]:
+    return calls_of(trial, lambda: trial.apply(focus))
 
 
 def _cells(calls: Counter[str]) -> tuple[int, ...]:

@@ -7,20 +7,20 @@ size runs in a process of its own, so that the peak memory is that of one decisi
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from datetime import datetime, timezone
-from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
+from bench.processes import measured, peak_mib
 from bench.tables import markdown
-from orgshare.decide.decisions import Facts, decide
+from orgshare.decide.deciding import decide
+from orgshare.decide.facts import Facts
 from orgshare.decide.planning import assemble
 from orgshare.ledger import Entry, Ledger
 from orgshare.policy.model import Audience, DirectoryReader, ImageSelector, Owner, Policy, Rule
-from orgshare.words import Grant, Image, ImageReading, Member, Organization, Shard
+from orgshare.words import Grant, Image, ImageReading, Member, Organization, Shard, Sharing
 
 NOW = datetime(2026, 11, 21, tzinfo=timezone.utc)
 SHARED = "2026-11-01T00:00:00Z"
@@ -53,10 +53,10 @@ def facts(factor: float) -> Facts:
         deployment="bench", mode="enforce", state="", directory=DirectoryReader("1000000000000001"),
         owners=(Owner(SHARD.owner, (SHARD.region,)),), rules=(*rules, everybody),
     )  # fmt: skip
-    organization = Organization("rd-1", "1000000000000001", "r-1", MappingProxyType(members), frozenset({"r-1"}))
+    organization = Organization("rd-1", "1000000000000001", "r-1", MappingProxyType(members))
     return Facts(
         policy=policy, organization=organization, readings=tuple(readings), now=NOW,
-        ledgers={SHARD: Ledger(MappingProxyType(ledger))},
+        ledgers={SHARD: Ledger(MappingProxyType(ledger))}, sharing={SHARD: Sharing()},
     )  # fmt: skip
 
 
@@ -66,32 +66,17 @@ def _rule(number: int, accounts: list[str], factor: float, random: Random) -> Ru
     return Rule(f"rule-{number}", ImageSelector(tags=(("set", frozenset({str(number)})),)), Audience(accounts=chosen))
 
 
-def measure(factor: float) -> dict[str, float]:
-    """Seconds and peak MiB of one decision, and what was decided, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.deciding", str(factor)], check=True, capture_output=True, text=True
-    )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
-def _peak_kib() -> float:
-    """The most memory that this process had; ``ru_maxrss`` would also count the process that started it."""
-    status = Path("/proc/self/status").read_text()
-    return float(status.split("VmHWM:")[1].split()[0])
-
-
 def _one(factor: float) -> dict[str, float]:
     given = facts(factor)
-    before = _peak_kib()
+    before = peak_mib()
     started = time.perf_counter()
     plan = assemble(given, decide(given), ())
     seconds = time.perf_counter() - started
-    peak = _peak_kib()
+    peak = peak_mib()
     return {
         "seconds": seconds,
-        "facts_mib": before / 1024,
-        "peak_mib": peak / 1024,
+        "facts_mib": before,
+        "peak_mib": peak,
         "gained": plan.summary.gained,
         "refused": sum(refusal.accounts_total for refusal in plan.refused),
     }
@@ -100,7 +85,10 @@ def _one(factor: float) -> dict[str, float]:
 def table() -> str:
     """The table of sizes 1/2, 1 and 2."""
     sizes = (0.5, 1, 2)
-    found = {size: min((measure(size) for _ in range(3)), key=lambda m: m["seconds"]) for size in sizes}
+    found = {
+        size: min((measured("bench.deciding", str(size)) for _ in range(3)), key=lambda m: m["seconds"])
+        for size in sizes
+    }
     rows = []
     for size in sizes:
         m = found[size]

@@ -1,14 +1,16 @@
 """``make docs``: run the commands that the README shows and put what they print below them.
 
 A ``console`` block is a transcript: lines that begin with ``$ `` are run in order, in one shell session and one folder,
-and what follows each is replaced by what it printed. What differs from run to run (ports, times, request ids, folders)
-is written as one fixed value. ``--check`` changes nothing and fails if the README would change.
+and what follows each is replaced by what it printed. What differs from run to run (ports, times, folders, the ids of
+requests and resource shares) is written as one fixed value. ``--check`` changes nothing and fails if the README would
+change.
 
 What can go wrong: a command that hangs. Each has a time limit, and the local cloud of a transcript ends with it.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -26,7 +28,9 @@ SHOWN_PORT = "8700"
 STEADY: tuple[tuple[str, str], ...] = (
     (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", "2026-11-21T12:00:00Z"),
     (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} UTC", "2026-11-21 12:00:00 UTC"),
+    (r"sure after 2026-11-21T12:00:00Z", "sure after 2026-11-21T12:15:00Z"),
     (r"after \d{2}:\d{2} UTC", "after 12:15 UTC"),
+    (r"\brs-[0-9a-z]{12}\b", "rs-7gm2xk04cq1d"),
     (r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", "0DDA2C9E-5B1C-5B4B-9E0A-1B0F2A6C3D4E"),
 )
 
@@ -113,6 +117,10 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         if after != before:
             print("README.md shows outputs that the program does not print any more: run make docs", file=sys.stderr)
+            changes = difflib.unified_diff(
+                before.splitlines(), after.splitlines(), "shown", "printed", n=0, lineterm=""
+            )
+            print(*changes, sep="\n", file=sys.stderr)
         return int(after != before)
     README.write_text(after)
     return 0

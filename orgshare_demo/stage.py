@@ -23,18 +23,27 @@ from typing import Any
 import yaml
 
 from orgshare.cli.invoking import functions_folder, invoke_function
+from orgshare.errors import OrgshareError
 from orgshare.focus import EVERYTHING
 from orgshare.policy.loading import load
 from orgshare.settings import read_settings
 from orgshare.way.planning import Planned, make_plan
 from orgshare.wiring import begin_state, make_cloud, new_run, runtime
+from orgshare_demo.reference import OUR_TAG, Pair
 
 SAMPLES = files("localcloud") / "samples"
+LOG = "requests.log"
 
 AMBIENT = ("ALIBABA_CLOUD_", "ALICLOUD_", "ORGSHARE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
            "https_proxy", "all_proxy", "FC_")  # fmt: skip
 
-Pair = tuple[str, str]
+Access = dict[Pair, frozenset[str]]
+"""Pairs with access, each with its channels."""
+
+READING = ("Get", "List", "Describe", "Check", "AssumeRole")
+"""How the names of calls begin that change nothing."""
+
+ORGSHARE = [sys.executable, "-c", "from orgshare.cli.main import main; main()"]
 
 
 class Stage:
@@ -44,6 +53,7 @@ class Stage:
         self.folder = folder
         self.url = url
         self.server = server
+        self._log = folder / LOG
         self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     @property
@@ -72,9 +82,22 @@ class Stage:
         """Somebody changes something in the cloud."""
         self._ask("PATCH", "world", part)
 
-    def access(self) -> set[Pair]:
-        """Who can use what, as the local cloud's oracle finds it."""
-        return {(row["image"], row["account"]) for row in self._ask("GET", "access")["access"]}
+    def access(self) -> Access:
+        """Who can use what by which channels, as the local cloud's oracle finds it."""
+        rows = self._ask("GET", "access")["access"]
+        return {(row["image"], row["account"]): frozenset(row["channels"]) for row in rows}
+
+    def share_of(self, image: str) -> tuple[str, dict[str, Any]]:
+        """The resource share of orgshare's that an image is in."""
+        for share, row in self.world()["resource_shares"].items():
+            if OUR_TAG in row.get("tags", {}) and image in row["images"]:
+                return share, row
+        raise LookupError(f"no resource share of orgshare's has {image}")
+
+    def calls(self) -> list[str]:
+        """Every call that the local cloud has answered, as its request log tells it, but for a half-written line."""
+        whole, _, _ = self._log.read_text().rpartition("\n")
+        return [json.loads(line)["action"] for line in whole.splitlines()]
 
     def send(self, function: str, event: str) -> dict[str, Any]:
         """Hand a sample event to a function, as Function Compute would; its report. Its log is kept from the page."""
@@ -85,19 +108,31 @@ class Stage:
 
     def send_and_kill(self, function: str, event: str, operation: str) -> None:
         """Start a function in a process of its own and kill it when its first call of an operation was carried out."""
-        log = self.folder / "requests.log"
-        seen = log.stat().st_size
-        command = "from orgshare.cli.main import main; main()"
+        seen = self._log.stat().st_size
         path = str(SAMPLES / "events" / f"{event}.json")
         process = subprocess.Popen(
-            [sys.executable, "-c", command, "invoke", function, path, "--functions", str(functions_folder())],
+            [*ORGSHARE, "invoke", function, path, "--functions", str(functions_folder())],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        while process.poll() is None and f'"{operation}"' not in log.read_text()[seen:]:
-            time.sleep(0.01)
+        with self._log.open("rb") as log:
+            log.seek(seen)
+            told = b""
+            while process.poll() is None and f'"{operation}"'.encode() not in told:
+                time.sleep(0.005)
+                told += log.read()
         process.kill()
         process.wait()
+
+    def orgshare(self, *arguments: str) -> list[str]:
+        """The lines that a command of the command line prints, run beside the policy."""
+        done = subprocess.run(
+            [*ORGSHARE, *arguments, "--policy", self.policy_file.name],
+            cwd=self.folder, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        if done.returncode:
+            raise OrgshareError(f"orgshare {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout.splitlines()
 
     def plan(self) -> Planned:
         """What a sweep would do now."""
@@ -129,10 +164,10 @@ def set_up(folder: Path, *, keep: bool) -> Iterator[Stage]:
     """Start the local cloud and set this process up to speak to nothing else."""
     story = SAMPLES / "story"
     (folder / "policy.yaml").write_text((story / "policy.yaml").read_text())
-    (folder / "requests.log").touch()
+    (folder / LOG).touch()
     server = subprocess.Popen(
         [sys.executable, "-m", "localcloud", "serve", "--world", str(story / "world.yaml"),
-         "--request-log", str(folder / "requests.log")],
+         "--request-log", str(folder / LOG)],
         stdout=subprocess.PIPE, text=True, start_new_session=keep,
         # One that is kept must not hold on to the terminal, or to whatever reads our output.
         stderr=subprocess.DEVNULL if keep else None,

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from orgshare_demo.stage import Pair
+from orgshare_demo.reference import Pair
+from orgshare_demo.stage import Access
 
 WIDTH = 118
 
@@ -39,6 +40,10 @@ class Names:
         """An account's name, or its id."""
         return str(self.accounts.get(account, account))
 
+    def together(self, accounts: Iterable[str]) -> str:
+        """The names of several accounts."""
+        return ", ".join(sorted(self.account(account) for account in accounts))
+
     def image(self, image: str) -> str:
         """An image's name, or its id."""
         return str(self.images.get(image, image))
@@ -63,34 +68,49 @@ def organization(world: Mapping[str, Any]) -> Tree:
     return tree
 
 
-def everybody(world: Mapping[str, Any], access: set[Pair], names: Names, refused: Mapping[str, str]) -> Table:
-    """Every image with everybody who can use it, and why one cannot be shared."""
+def everybody(world: Mapping[str, Any], access: Access, names: Names, refused: Mapping[str, str]) -> Table:
+    """Every image with everybody who can use it by each channel, and why one cannot be shared."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("image", "region", "who can use it"):
+    for head in ("image", "region", "channel", "who can use it"):
         table.add_column(head, overflow="fold")
-    users = _by_image(access)
+    users = _users(access, {pair: by(access, pair) for pair in access})
     for image, row in sorted(world["images"].items(), key=lambda item: (item[1]["region"], item[1]["name"])):
-        who = Text(", ".join(sorted(names.account(account) for account in users.get(image, ()))))
+        lines = [(how, Text(names.together(accounts))) for how, accounts in sorted(users.get(image, {}).items())]
         if image in refused:
-            who.append(("; " if who else "") + f"! {refused[image]}", style="magenta")
-        table.add_row(row["name"], row["region"], who or Text("nobody", style="dim"))
+            lines.append(("", Text(f"! {refused[image]}", style="magenta")))
+        for number, (how, who) in enumerate(lines or [("", Text("nobody", style="dim"))]):
+            table.add_row(*(("", "") if number else (row["name"], row["region"])), how, who)
     return table
 
 
-def differences(before: set[Pair], after: set[Pair], names: Names) -> Iterable[Text]:
-    """Who gained and who lost what: a line for each set of accounts that the same happened to."""
-    for sign, style, pairs in (("+", "green", after - before), ("-", "red", before - after)):
-        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for image, accounts in sorted(_by_image(pairs).items()):
-            alike[tuple(sorted(accounts))].append(names.image(image))
-        for together, images in alike.items():
-            who = ", ".join(sorted(names.account(account) for account in together))
-            verb = "can use" if sign == "+" else "can no longer use"
-            yield Text(f"{sign} {who} {verb} {', '.join(images)}", style=style)
+def by(access: Access, pair: Pair) -> str:
+    """The channels of a pair in words."""
+    return " and ".join(sorted(access[pair]))
 
 
-def _by_image(pairs: Iterable[Pair]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+def differences(before: Access, after: Access, names: Names) -> Iterable[Text]:
+    """Who gained and who lost what, and whose channel changed: a line for each set that the same happened to."""
+    gained, lost = after.keys() - before.keys(), before.keys() - after.keys()
+    changed = {pair for pair in before.keys() & after.keys() if before[pair] != after[pair]}
+    how = {pair: by(after, pair) for pair in gained} | {pair: by(before, pair) for pair in lost}
+    how |= {pair: f"{by(after, pair)}; before: {by(before, pair)}" for pair in changed}
+    for sign, style, verb, pairs in (
+        ("+", "green", "can use", gained),
+        ("-", "red", "can no longer use", lost),
+        ("=", "yellow", "can still use", changed),
+    ):
+        alike: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+        for image, channels in sorted(_users(pairs, how).items()):
+            for channel, accounts in sorted(channels.items()):
+                alike[tuple(sorted(accounts)), channel].append(names.image(image))
+        for (accounts_alike, channel), images in alike.items():
+            who = names.together(accounts_alike)
+            yield Text(f"{sign} {who} {verb} {', '.join(images)} ({channel})", style=style)
+
+
+def _users(pairs: Iterable[Pair], how: Mapping[Pair, str]) -> Mapping[str, Mapping[str, set[str]]]:
+    """By image and by how the pair stands: the accounts."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for image, account in pairs:
-        found[image].add(account)
+        found[image][how[image, account]].add(account)
     return found

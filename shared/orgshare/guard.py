@@ -1,8 +1,10 @@
 """The guard: which revocations run now, and which wait for a person.
 
-What counts is pairs that lose their last channel, whatever call does it. Members that left the organization, proven
-one by one, count apart from everything else: they leave for good reasons. A rule or an image that would lose its whole
-audience of more than one account is always held. Any limit that is passed holds; there is no way to switch it off.
+What counts is pairs that lose their last channel, whatever call does it: one row of a resource share may be thousands.
+Changing the channel loses nothing and counts nothing; it is held only where nobody can see that it leaves no gap.
+Members that left the organization, proven one by one, count apart from everything else: they leave for good reasons. A
+rule or an image that would lose its whole audience of more than one account is always held. Any limit that is passed
+holds; there is no way to switch it off.
 
 Doing nothing is safe: whoever is held keeps access, until a person approves or the pair is wanted again. Approving
 releases exactly the pairs that were shown, for a day; pairs that join later are a hold of their own.
@@ -20,13 +22,17 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import Decisions, Loss
+from orgshare.decide.coverage import Reach
+from orgshare.decide.decisions import Decisions, Holding
+from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Hold, pairs_id
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Limits
-from orgshare.words import Pair, Shard
+from orgshare.words import Pair, Shard, is_image
 
 APPROVAL_STANDS = timedelta(hours=24)
+
+NOBODY: frozenset[str] = frozenset()
 
 
 class RecordedHold(Struct, frozen=True):
@@ -72,31 +78,81 @@ class Baseline(Struct, frozen=True):
     members: int
 
 
-def baseline(decisions: Decisions, ledgers: Mapping[Shard, Ledger], members: int) -> Baseline:
+def baseline(decisions: Decisions, ledgers: Mapping[Shard, Ledger], reach: Reach, members: int) -> Baseline:
     """Count what is there: what this run read of the images it looked at, what the ledger knows of all others.
 
-    Of those, an intention alone counts for nothing: with a smaller whole, the guard holds sooner.
+    Of those, an intention alone counts for nothing, and a pair counts once however many channels it has: with a smaller
+    whole, the guard holds sooner.
     """
-    read = {decision.image.id: decision.ours for decision in decisions.images}
-    by_image: Counter[str] = Counter()
+    read = {decision.image.id: decision for decision in decisions.images}
+    by_image: Counter[str] = Counter(
+        {d.image.id: len(d.shared) + len((d.ours | d.strangers.keys()) - d.shared) for d in decisions.images}
+    )
     by_rule: Counter[str] = Counter()
     accounts: dict[str, set[str]] = defaultdict(set)
-    for ledger in ledgers.values():
+    for shard, ledger in ledgers.items():
+        decided = decisions.shards.get(shard)
+        holdings = decided.holdings() if decided is not None else _remembered(ledger)
+        shared = _shared(holdings.values(), reach, frozenset({shard.owner, reach.management}))
+        for (rule, image), reached in shared.items():
+            if rule:
+                by_rule[rule] += len(reached)
+            elif image not in read:
+                by_image[image] += len(reached)
+        for (rule, _), reached in {(rule, id(reached)): reached for (rule, _), reached in shared.items()}.items():
+            accounts[rule] |= reached
         for image, entries in ledger.grants.items():
             for account, entry in entries.items():
-                if account not in read[image] if image in read else entry.state == "intended":
+                if account not in read[image].ours if image in read else entry.state == "intended":
                     continue
-                by_image[image] += 1
+                by_image[image] += image not in read and account not in shared.get(("", image), NOBODY)
                 for rule in entry.rules:
-                    by_rule[rule] += 1
+                    by_rule[rule] += account not in shared.get((rule, image), NOBODY)
                     accounts[rule].add(account)
     return Baseline(
         pairs=by_image.total(),
         by_image=by_image,
         by_rule=by_rule,
-        accounts_of_rule={rule: len(found) for rule, found in accounts.items()},
+        accounts_of_rule={rule: len(found) for rule, found in accounts.items() if rule},
         members=members,
     )
+
+
+def _remembered(ledger: Ledger) -> Mapping[str, Holding]:
+    """What stood in resource shares when it was last seen, where this run did not look."""
+    found = {}
+    for share, entries in ledger.shares.items():
+        made = {entity: entry.rules for entity, entry in entries.items() if entry.state != "intended"}
+        images = {entity: rules for entity, rules in made.items() if is_image(entity)}
+        found[share] = Holding(images, {entity: rules for entity, rules in made.items() if entity not in images})
+    return found
+
+
+def _shared(
+    holdings: Iterable[Holding], reach: Reach, aside: frozenset[str]
+) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Whom resource shares of one shard reach through us, by rule and image; the rule "" stands for all of them.
+
+    An image may stand in two shares while it moves: who is reached by both is one pair. ``aside`` are the owner and the
+    management account, which lose nothing by a share.
+    """
+    parts: dict[tuple[str, str], list[frozenset[str]]] = defaultdict(list)
+    for holding in holdings:
+        targets: dict[str, list[str]] = defaultdict(list)
+        for target, rules in sorted(holding.targets.items()):
+            for rule in ("", *rules):
+                targets[rule].append(target)
+        reached = {rule: reach.of_all(of).possible - aside for rule, of in targets.items()}
+        for image, rules in holding.images.items():
+            for rule in ("", *rules):
+                if rule in reached:
+                    parts[rule, image].append(reached[rule])
+    known: dict[tuple[int, ...], frozenset[str]] = {}  # thousands of images stand in the same shares
+    for of in parts.values():
+        together = tuple(map(id, of))
+        if together not in known:
+            known[together] = of[0] if len(of) == 1 else NOBODY.union(*of)
+    return {place: known[tuple(map(id, of))] for place, of in parts.items()}
 
 
 def guard(
@@ -120,6 +176,7 @@ def guard(
     waiting = {pair: hold.why for hold in record.holds for pair in hold.pairs}
     why = {loss.pair: waiting[loss.pair] for loss in candidates if loss.pair in waiting}
     for reason, pairs in (
+        *_changes_of_channel(losses),
         *_whole_audiences(losses, base),
         *_departures(candidates, limits, base),
         *_losses(candidates, limits, base),
@@ -130,10 +187,20 @@ def guard(
     return tuple(sorted(_holds(why, record, judged, now), key=lambda hold: hold.id))
 
 
+def _changes_of_channel(losses: tuple[Loss, ...]) -> Iterable[tuple[str, list[Pair]]]:
+    """Pairs that are to go over to direct grants, and nobody can see whether the grants are there already."""
+    pairs = [loss.pair for loss in losses if loss.cause == "channel"]
+    if pairs:
+        why = f"{len(pairs)} pairs change to direct grants, perhaps with a gap: their rows may be the share's own"
+        yield why, pairs
+
+
 def _whole_audiences(losses: tuple[Loss, ...], base: Baseline) -> Iterable[tuple[str, list[Pair]]]:
     by_image: dict[str, list[Pair]] = defaultdict(list)
     by_rule: dict[str, list[Pair]] = defaultdict(list)
     for loss in losses:
+        if loss.cause == "channel":
+            continue
         by_image[loss.pair.image].append(loss.pair)
         for rule in loss.rules:
             by_rule[rule].append(loss.pair)
@@ -160,7 +227,7 @@ def _departures(candidates: list[Loss], limits: Limits, base: Baseline) -> Itera
 
 
 def _losses(candidates: list[Loss], limits: Limits, base: Baseline) -> Iterable[tuple[str, list[Pair]]]:
-    pairs = [loss.pair for loss in candidates if loss.cause != "departed"]
+    pairs = [loss.pair for loss in candidates if loss.cause not in ("departed", "channel")]
     percent = 100 * len(pairs) / max(base.pairs, 1)
     if len(pairs) > limits.lost_pairs:
         key = "safety.hold_when.lost_pairs"

@@ -18,7 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.words import Grant
+from orgshare.words import Association, Grant, ResourceShare
 
 CLOCK_SKEW = timedelta(minutes=20)
 """How far the vendor's clock may be behind ours: SharedTime is compared with the time of our intention.
@@ -37,6 +37,12 @@ NEVER_VISIBLE = timedelta(days=1)
 """How long a grant that was asked for and never listed may still appear with the time of that asking."""
 
 READINGS_THAT_END_OWNERSHIP = 2
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(days=1)
+"""How long what failed about a resource share waits before it is tried again; each time twice as long."""
+
+FAILURES_THAT_LAST = 2
+"""How often an association has to fail before the failure counts as lasting."""
 
 Kind = Literal["member", "partner"]
 EntryState = Literal["intended", "accepted", "made"]
@@ -102,12 +108,44 @@ class RememberedRefusal(Struct, frozen=True):
     accounts: tuple[str, ...] = ()
 
 
+class Setback(Struct, frozen=True):
+    """Something about a resource share that did not succeed: tried again after a wait that grows.
+
+    ``row`` is the time at which the row that failed was made, so that one failure is counted once. ``lasting`` is
+    whether the cause is proven to stay until somebody does something.
+    """
+
+    code: str
+    why: str
+    at: datetime
+    times: int = 1
+    row: str = ""
+    lasting: bool = False
+
+    def again(self) -> datetime:
+        """When it is tried again."""
+        doubled: int = 2 ** min(self.times - 1, 10)
+        return self.at + min(FIRST_WAIT * doubled, LONGEST_WAIT)
+
+    def waits(self, now: datetime) -> bool:
+        """Whether it is too early to try again."""
+        return now < self.again()
+
+
 class Ledger(Struct, frozen=True):
-    """What one shard's newest generation says. The mappings are read-only."""
+    """What one shard's newest generation says. The mappings are read-only.
+
+    ``shares`` are the rows of resource shares that we made: for each share, its images and targets. ``setbacks`` are
+    by ``share/entity``, or by what was to be made. ``strangers`` are grants by hand that nobody wanted, with their
+    times, where the policy revokes such grants: what was seen once more with the same time may go.
+    """
 
     grants: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
     refusals: Mapping[str, tuple[RememberedRefusal, ...]] = MappingProxyType({})
     absent: Mapping[str, int] = MappingProxyType({})
+    shares: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
+    setbacks: Mapping[str, Setback] = MappingProxyType({})
+    strangers: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
     def entries(self, image: str) -> Mapping[str, Entry]:
         """The grants of ours on an image, by account."""
@@ -121,6 +159,32 @@ class Ledger(Struct, frozen=True):
         else:
             grants.pop(image, None)
         return replace(self, grants=MappingProxyType(grants))
+
+    def rows(self, share: str) -> Mapping[str, Entry]:
+        """The rows of ours in a resource share, by entity."""
+        return self.shares.get(share, MappingProxyType({}))
+
+    def with_rows(self, share: str, rows: Mapping[str, Entry]) -> Ledger:
+        """The ledger with our rows of a share replaced; a share without rows leaves it."""
+        shares = dict(self.shares)
+        if rows:
+            shares[share] = MappingProxyType(dict(rows))
+        else:
+            shares.pop(share, None)
+        return replace(self, shares=MappingProxyType(shares))
+
+    def with_setbacks(self, changed: Mapping[str, Setback | None]) -> Ledger:
+        """The ledger with some setbacks replaced; ``None`` ends one."""
+        setbacks = {**self.setbacks, **changed}
+        kept = {key: setback for key, setback in setbacks.items() if setback is not None}
+        return replace(self, setbacks=MappingProxyType(kept))
+
+    def with_strangers(self, image: str, strangers: Mapping[str, str]) -> Ledger:
+        """The ledger with the unwanted grants of others that were seen on an image replaced."""
+        seen = {key: value for key, value in self.strangers.items() if key != image}
+        if strangers:
+            seen[image] = MappingProxyType(dict(strangers))
+        return replace(self, strangers=MappingProxyType(seen))
 
     def with_refusals(self, image: str, refusals: tuple[RememberedRefusal, ...]) -> Ledger:
         """The ledger with what is remembered of refusals of an image replaced."""
@@ -136,25 +200,73 @@ class Ledger(Struct, frozen=True):
         absent = dict(self.absent)
         absent.pop(image, None)
         if readings >= READINGS_THAT_END_OWNERSHIP:
-            forgotten = self.with_entries(image, {}).with_refusals(image, ())
+            forgotten = self.with_entries(image, {}).with_refusals(image, ()).with_strangers(image, {})
             return replace(forgotten, absent=MappingProxyType(absent))
         if readings:
             absent[image] = readings
         return replace(self, absent=MappingProxyType(absent))
 
 
+def vendor_time(text: str) -> datetime | None:
+    """A time as the vendor writes it, with or without milliseconds; ``None`` for anything else."""
+    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+        except ValueError:
+            continue
+    return None
+
+
 def appeared_since(grant: Grant, earliest: datetime) -> bool:
     """Whether a grant's SharedTime is not before a time; a missing or strange SharedTime counts as so."""
-    try:
-        shared = datetime.strptime(grant.shared_time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return True
-    return shared >= earliest.replace(microsecond=0)
+    shared = vendor_time(grant.shared_time)
+    return shared is None or shared >= earliest.replace(microsecond=0)
 
 
 def managed(entries: Mapping[str, Entry], grants: Iterable[Grant]) -> frozenset[str]:
     """The accounts whose listed grant on an image is ours."""
     return frozenset(g.account for g in grants if g.account in entries and entries[g.account].owns(g))
+
+
+def own_rows(rows: Iterable[Association], entries: Mapping[str, Entry]) -> frozenset[str]:
+    """The entities whose live row in a share is ours."""
+    return managed(entries, [Grant(row.entity, row.created) for row in rows if row.live])
+
+
+def settle_shares(ledger: Ledger, shares: Iterable[ResourceShare], now: datetime) -> Ledger:
+    """The ledger of a shard after a complete reading of its resource shares.
+
+    A row that is over ends its entry, and one that failed leaves a setback; a row that is not there at all is counted
+    as missing, like a grant. What may not be visible yet is left as it is.
+    """
+    listed = {share.id: share for share in shares}
+    for share, entries in ledger.shares.items():
+        rows = listed[share].images + listed[share].targets if share in listed else ()
+        kept = settle(entries, [Grant(row.entity, row.created) for row in rows if row.live], now)
+        for row in rows:
+            entry = entries.get(row.entity)
+            if row.live or entry is None:
+                continue
+            key = f"{share}/{row.entity}"
+            before = ledger.setbacks.get(key)
+            counted = before is not None and before.row == row.created
+            if row.status == "Failed" and not counted and entry.owns(Grant(row.entity, row.created)):
+                kept.pop(row.entity, None)
+                ledger = ledger.with_setbacks({key: failed_again(before, row, now)})
+            elif entry.shared_time == row.created:
+                kept.pop(row.entity, None)
+        done = {
+            f"{share}/{row.entity}": None for row in rows if row.firm and f"{share}/{row.entity}" in ledger.setbacks
+        }
+        ledger = ledger.with_rows(share, kept).with_setbacks(done)
+    return ledger
+
+
+def failed_again(before: Setback | None, row: Association, now: datetime) -> Setback:
+    """What is remembered of an association that failed, once more if it did before."""
+    times = before.times + 1 if before is not None else 1
+    why = row.failure or "the vendor gives no reason"
+    return Setback("Failed", why, now, times, row.created, lasting=times >= FAILURES_THAT_LAST)
 
 
 def settle(entries: Mapping[str, Entry], grants: Iterable[Grant], now: datetime) -> dict[str, Entry]:

@@ -9,11 +9,11 @@ again could have helped and has been tried. A member or image that does not exis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from orgshare.words import Grant, Image, Member, Shard
+from orgshare.words import Association, Grant, Image, Member, ResourceShare, Shard, Tags
 
 Row = TypeVar("Row")
 
@@ -26,6 +26,13 @@ class Page(Struct, Generic[Row], frozen=True):
 
     rows: tuple[Row, ...]
     total: int
+
+
+class TokenPage(Struct, Generic[Row], frozen=True):
+    """One page of a list that goes on where its token says; no token is the end."""
+
+    rows: tuple[Row, ...]
+    token: str = ""
 
 
 class DirectoryIdentity(Struct, frozen=True):
@@ -48,8 +55,11 @@ class Directory(Protocol):
     def member(self, account: str) -> Member | None:
         """One account; ``None`` only if the directory says that it has no such account."""
 
-    def folder_exists(self, folder: str) -> bool:
-        """Whether the directory has this folder."""
+    def folder(self, folder: str) -> tuple[str, ...] | None:
+        """A folder's chain from Root down to itself; ``None`` only if the directory says that it has no such folder."""
+
+    def subfolders(self, folder: str, page: int) -> Page[str]:
+        """One page of the folders directly below a folder."""
 
 
 class ImageService(Protocol):
@@ -71,6 +81,41 @@ class ImageService(Protocol):
         """One call that adds and removes direct grants: at most 10 of each, or some would be lost silently."""
 
 
+class AssociationRow(Struct, frozen=True):
+    """A row of an association listing, with the resource share that it belongs to."""
+
+    share: str
+    association: Association
+
+
+AssociationKind = Literal["Resource", "Target"]
+
+
+class ShareService(Protocol):
+    """Reads and changes the resource shares of one owner in one region."""
+
+    def enabled(self) -> bool:
+        """Whether sharing within the organization is enabled."""
+
+    def shares(self, token: str) -> TokenPage[ResourceShare]:
+        """One page of the owner's own resource shares, without their rows; deleted ones stay listed for days."""
+
+    def share_by_id(self, share: str) -> ResourceShare | None:
+        """One of the owner's own resource shares, without its rows."""
+
+    def rows(self, kind: AssociationKind, token: str, *, share: str | None = None) -> TokenPage[AssociationRow]:
+        """One page of images (kind Resource) or targets, of all shares or of one; rows that are over stay for days."""
+
+    def create(self, name: str, tags: Tags) -> ResourceShare:
+        """An empty resource share that only members of the organization can be targets of. Not idempotent."""
+
+    def associate(self, share: str, *, images: Sequence[str], targets: Sequence[str]) -> tuple[Association, ...]:
+        """Put images and targets into a share, at most five of each; the new rows, which are under way."""
+
+    def disassociate(self, share: str, *, images: Sequence[str], targets: Sequence[str]) -> None:
+        """Take images and targets out of a share, at most five of each."""
+
+
 class Cloud(Protocol):
     """Everything that is reached with one set of credentials."""
 
@@ -85,6 +130,9 @@ class Cloud(Protocol):
 
     def images(self, shard: Shard) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
+
+    def shares(self, shard: Shard) -> ShareService:
+        """The resource shares of one shard, through the owner's role if the policy names one."""
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""

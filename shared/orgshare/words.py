@@ -7,7 +7,7 @@ means: whether a reading is good enough to act on is decided by the layers that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -59,22 +59,28 @@ class Organization(Struct, frozen=True):
     """The resource directory as one complete reading of it showed it.
 
     ``members`` never holds the management account, which belongs to no folder
-    (https://help.aliyun.com/en/resource-management/product-overview/terms). ``folders`` are the folder ids known to
-    exist, Root included: those on the members' paths and those that were asked for by id. ``unread_folders`` were asked
-    for, but the answer did not come: whether they exist is not known.
+    (https://help.aliyun.com/en/resource-management/product-overview/terms). ``folders`` are the folders known to
+    exist, each with its chain from Root down to itself: those on the members' paths, those that were asked for by id,
+    and the subfolders of those in ``listed``, which are all that they have. ``unread_folders`` were asked for, or for
+    their subfolders, but the answer did not come.
     """
 
     id: str
     management: str
     root: str
     members: Mapping[str, Member]
-    folders: frozenset[str] = frozenset()
+    folders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    listed: frozenset[str] = frozenset()
     unread_folders: frozenset[str] = frozenset()
 
     def within(self, account: str, folder: str) -> bool:
         """Whether the account is a member somewhere below the folder (``root`` stands for Root's id)."""
         member = self.members.get(account)
         return member is not None and (folder == "root" or folder in member.folders)
+
+    def is_root(self, folder: str) -> bool:
+        """Whether this is Root, by its id or by the word that policies use."""
+        return folder in ("root", self.root)
 
     def replace_members(self, changed: Mapping[str, Member | None]) -> Organization:
         """The same organization with some members corrected; ``None`` takes one out."""
@@ -84,8 +90,15 @@ class Organization(Struct, frozen=True):
                 members.pop(account, None)
             else:
                 members[account] = member
-        folders = self.folders.union(*(m.folders for m in changed.values() if m is not None))
-        return replace(self, members=MappingProxyType(members), folders=folders)
+        moved = (member for member in changed.values() if member is not None)
+        folders = {**self.folders, **folders_on_paths(moved)}
+        return replace(self, members=MappingProxyType(members), folders=MappingProxyType(folders))
+
+
+def folders_on_paths(members: Iterable[Member]) -> dict[str, tuple[str, ...]]:
+    """The folders on the paths of members, each with its chain from Root down to itself."""
+    chains = {member.folders for member in members}
+    return {chain[depth]: chain[: depth + 1] for chain in chains for depth in range(len(chain))}
 
 
 class Image(Struct, frozen=True, kw_only=True):
@@ -109,6 +122,70 @@ class Grant(Struct, frozen=True):
 
     account: str
     shared_time: str
+
+
+class Association(Struct, frozen=True):
+    """One row of a resource share: an image or a target, and how far it has come.
+
+    ``created`` tells two rows of one entity apart. An entity is named by its id: of an image, an account, a folder, or
+    the organization.
+    """
+
+    entity: str
+    status: str
+    created: str
+    updated: str = ""
+    failure: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether the row may give access, now or soon: anything but what is over.
+
+        https://www.alibabacloud.com/help/en/resource-management/resource-sharing/developer-reference/api-resourcesharing-2020-01-10-listresourceshareassociations
+        """
+        return self.status not in ("Disassociated", "Failed")
+
+    @property
+    def firm(self) -> bool:
+        """Whether the row stands: associated, and nothing under way."""
+        return self.status == "Associated"
+
+
+def is_image(entity: str) -> bool:
+    """Whether an entity of a resource share is an image, and not a target."""
+    return entity.startswith("m-")
+
+
+class ResourceShare(Struct, frozen=True, kw_only=True):
+    """A resource share with one row for each image and each target: the live one, or else the newest.
+
+    ``external`` is whether accounts outside the organization can be its targets.
+    """
+
+    id: str
+    name: str = ""
+    status: str = "Active"
+    external: bool = False
+    tags: Tags = NO_TAGS
+    images: tuple[Association, ...] = ()
+    targets: tuple[Association, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether the share may give access."""
+        return self.status != "Deleted"
+
+    @property
+    def firm(self) -> bool:
+        """Whether the share stands."""
+        return self.status == "Active"
+
+
+class Sharing(Struct, frozen=True):
+    """All resource shares of one owner in one region, and whether sharing within the organization is enabled."""
+
+    shares: tuple[ResourceShare, ...] = ()
+    enabled: bool = True
 
 
 class ImageReading(Struct, frozen=True):

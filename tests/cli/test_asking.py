@@ -156,15 +156,15 @@ def test_status_tells_where_things_stand(run: Shell) -> None:
     ran = run("status")
     assert ran.status == 0
     assert ran.lines[2:5] == [
-        "rule  images  wanted  in step  due  pending  refused  held  unread",
-        "prod       3       6        4    2        0        2     0       0",
-        "deal       1       2        2    0        0        0     0       0",
+        "rule  images  wanted  in step  by directory  directly  due  pending  refused  held  unread",
+        "prod       3       6        4             0         4    2        0        2     0       0",
+        "deal       1       2        2             0         2    0        0        0     0       0",
     ]
     assert (
-        f"ecs/{OWNER}/{REGION}       4       8        6    2        0        2     0       0  read 2026-11-21T12:00:00Z"
-        in ran.lines
+        f"ecs/{OWNER}/{REGION}       4       8        6             0         6    2        0        2     0       0"
+        "  read 2026-11-21T12:00:00Z" in ran.lines
     )
-    assert ran.lines[-1] == "4 images, 6 of 8 pairs in step, 2 due, 2 refused"
+    assert ran.lines[-1] == "4 images, 6 of 8 pairs in step (6 directly), 2 due, 2 refused"
 
 
 def test_status_agrees_with_the_oracle(run: Shell) -> None:

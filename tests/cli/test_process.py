@@ -110,7 +110,7 @@ def test_every_command_as_a_user_runs_it(deployment: Deployment) -> None:
     assert "done: 3 of 3 changes, + 6 pairs gained" in done(run("apply", "--plan", "plan.json", "--yes"), 0)
     assert run.access() == {"m-gold": {A, B}, "m-silver": {A, B}, "m-bronze": {A, B}}
     assert done(run("plan"), 0)[-1] == "in step: 3 images, 6 pairs, nothing to do"
-    assert done(run("status"), 0)[-1] == "3 images, 6 of 6 pairs in step"
+    assert done(run("status"), 0)[-1] == "3 images, 6 of 6 pairs in step (6 directly)"
     assert done(run("explain", "m-gold", A), 0)[0] == "YES"
     assert done(run("explain", "m-gold", C), 0)[0] == "NO"
     assert done(run("who", "m-gold"), 0)[1] == "2 accounts can use it"
@@ -133,6 +133,31 @@ def test_every_command_as_a_user_runs_it(deployment: Deployment) -> None:
     assert all(json.loads(line)["function"] for line in invoked.stderr.splitlines())
     assert run.access() == {"m-gold": {C, D}, "m-silver": {C, D}, "m-bronze": {C, D}}
     assert done(run("holds"), 0) == ["nothing is held"]
+
+
+def test_the_directory_channel_over_the_network(deployment: Deployment) -> None:
+    """Over a real socket and a real clock a share is made, waited for, told of, and let go again."""
+    run = deployment
+    document = {**policy(rules=[rule(channel="auto")]), "directory": {**policy()["directory"], "settle": "0s"}}
+    run.write_policy(document)
+    run("init")
+    planned = done(run("plan"), 3)
+    assert planned[2].startswith("new resource share, ecs ")
+    applied = run("apply", "--yes", "--wait", "60", "--json")
+    assert (applied.returncode, json.loads(applied.stdout)["pending"]) == (0, [])
+    assert run.access() == {"m-gold": {A, B}, "m-silver": {A, B}, "m-bronze": {A, B}}
+    assert done(run("plan"), 0)[-1] == "in step: 3 images, 6 pairs, nothing to do"
+    assert done(run("status"), 0)[-1] == "3 images, 6 of 6 pairs in step (6 by directory)"
+    said = done(run("explain", "m-gold", A), 0)
+    assert (said[0], "channel   directory" in said) == ("YES", True)
+    assert "  directory" in done(run("who", "m-gold"), 0)
+    assert done(run("who", "--account", B), 0)[0] == f"{B} shop-eu can use 3 images"
+    run.write_policy({**document, "rules": [rule(channel="auto", folders=["fd-test"])]})
+    applied = run("apply", "--yes", "--json")
+    assert applied.returncode == 3
+    (held,) = json.loads(applied.stdout)["held"]
+    assert {change["action"] for change in held["changes"]} == {"disassociate"}
+    assert done(run("holds"), 0)[0].startswith(f"~ {held['id']}  6 pairs of 3 images, since ")
 
 
 def test_wide_lines_are_not_cut_when_piped(deployment: Deployment) -> None:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from orgshare.decide.decisions import Cause, Loss, decide
+from orgshare.decide.deciding import decide, make_reach
+from orgshare.decide.losses import Cause, Loss
 from orgshare.decide.plan import Hold, pairs_id
 from orgshare.guard import APPROVAL_STANDS, Baseline, GuardRecord, RecordedHold, approve, baseline, guard, remember
 from orgshare.ledger import Entry
@@ -258,7 +259,7 @@ def test_the_whole_is_what_was_read_and_of_all_else_what_is_known_to_be_there() 
     """An intention alone is no access; a limit in percent is of what is surely there."""
     known = ledger(gold=made(A, B), silver={**made(A, B), C: Entry("intended", NOW, rules=("golden",))})
     of = facts(policy(rule(folders=["fd-prod"])), reading(image("gold"), A), known=known)
-    whole = baseline(decide(of), of.ledgers, 5)
+    whole = baseline(decide(of), of.ledgers, make_reach(of), 5)
     assert (whole.pairs, dict(whole.by_image), dict(whole.accounts_of_rule)) == (
         3, {"m-gold": 1, "m-silver": 2}, {"golden": 2},
     )  # fmt: skip

@@ -19,6 +19,9 @@ CHANGES = [
     ("state: file:state", "state: file:other"),
     ('account: "1000000000000001"', 'account: "1000000000000001"\n  role: null'),
     ("role/orgshare-directory-reader", "role/reader"),
+    ("nested_folder_targets: no", "nested_folder_targets: unknown"),
+    ("nested_folder_targets: no", "nested_folder_targets: yes"),
+    ("settle: 20m", "settle: 21m"),
     ("regions: [cn-hangzhou, ap-southeast-1]", "regions: [cn-hangzhou]"),
     ("regions: all", "regions: [cn-hangzhou]"),
     ("role/orgshare\n", "role/other\n"),
@@ -41,12 +44,16 @@ CHANGES = [
     ('        - "2000000000000002"\n', ""),
     ("[fd-sandbox]", "[fd-sand]"),
     ('["1000000000000005"]', '["1000000000000006"]'),
+    ("\n  accept_moves: false", "\n  accept_moves: true"),
+    ("        accept_moves: false", "        accept_moves: true"),
     ("channel: auto", "channel: direct"),
+    ("channel: auto", "channel: directory"),
     ("mode: add", "mode: observe"),
     ("lost_pairs: 100", "lost_pairs: 101"),
     ("lost_percent: 10", "lost_percent: 11"),
     ("accounts: 3", "accounts: 4"),
     ("percent: 2.5", "percent: 2.6"),
+    ("unmanaged: keep", "unmanaged: revoke"),
 ]
 
 
@@ -91,6 +98,13 @@ def test_comments_and_repetitions_are_not_in_the_digest() -> None:
         "    regions: all", "    regions: all\n    quotas: {}"
     )
     text = text.replace("lost_percent: 10", "lost_percent: 10.0")
+
+    assert read(text).digest == DIGEST
+
+
+def test_two_spellings_of_one_time_or_answer_have_one_digest() -> None:
+    """A settling time in another unit and a quoted no are the same policy."""
+    text = SAMPLE.replace("settle: 20m", "settle: 1200s").replace("targets: no", 'targets: "no"')
 
     assert read(text).digest == DIGEST
 

@@ -1,6 +1,7 @@
 """What a valid policy means, and where it is read from."""
 
-from datetime import date
+import textwrap
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from orgshare.policy.model import (
 )
 from tests.policy.samples import MINIMAL, SAMPLE, edit, problems, read
 
+CONTRACT = Path(__file__).parents[3] / "shared" / "contract.md"
+
 
 def test_every_key_reaches_the_policy() -> None:
     """The sample, which uses every key of this version, means what it says."""
@@ -27,7 +30,12 @@ def test_every_key_reaches_the_policy() -> None:
         deployment="golden-images",
         mode="enforce",
         state="/base/state",
-        directory=DirectoryReader("1000000000000001", "acs:ram::1000000000000001:role/orgshare-directory-reader"),
+        directory=DirectoryReader(
+            "1000000000000001",
+            role="acs:ram::1000000000000001:role/orgshare-directory-reader",
+            nested_folder_targets="no",
+            settle=timedelta(minutes=20),
+        ),
         owners=(
             Owner(
                 "1000000000000002",
@@ -60,7 +68,7 @@ def test_every_key_reaches_the_policy() -> None:
                 ),
                 channel="auto",
                 mode="add",
-                place="policy.yaml:20",
+                place="policy.yaml:22",
             ),
             Rule(
                 name="base",
@@ -68,7 +76,7 @@ def test_every_key_reaches_the_policy() -> None:
                 audience=Audience(folders=("fd-shop",)),
                 channel="auto",
                 mode="enforce",
-                place="policy.yaml:44",
+                place="policy.yaml:46",
             ),
         ),
         never=Exclusion(frozenset(), frozenset({"fd-quarantine"})),
@@ -85,7 +93,10 @@ def test_what_is_left_out_has_the_careful_default() -> None:
     assert policy.limits == Limits(200, 20, 5, 5)
     assert policy.never == Exclusion()
     assert policy.rules == ()
-    assert policy.directory.role is None
+    assert policy.directory == DirectoryReader(
+        "1000000000000001", role=None, nested_folder_targets="unknown", settle=timedelta(minutes=15)
+    )
+    assert policy.unmanaged == "keep"
 
 
 @pytest.mark.parametrize(
@@ -138,14 +149,84 @@ def test_limits_may_be_none_or_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "refused"),
+    ("written", "accepted"),
     [("yes", True), ("on", True), ("True", True), ("no", False), ("Off", False), ("FALSE", False)],
 )
-def test_every_spelling_of_true_and_false_is_understood(written: str, refused: bool) -> None:
-    """A truth value may be written in any way that YAML knows; only false is in this version."""
-    text = edit("  accept_moves: false", f"  accept_moves: {written}")
+def test_every_spelling_of_true_and_false_is_understood(written: str, accepted: bool) -> None:
+    """A truth value may be written in any way that YAML knows."""
+    never = edit("  accept_moves: false", f"  accept_moves: {written}")
+    rule = edit("        accept_moves: false", f"        accept_moves: {written}")
 
-    assert bool(problems(text)) is refused
+    assert read(never).never.accept_moves is accepted
+    assert read(rule).rules[0].audience.excluded.accept_moves is accepted
+
+
+def test_moves_are_accepted_only_where_it_is_said() -> None:
+    """Who excludes accounts and says nothing of moves does not accept them; what never says is of never alone."""
+    text = edit(
+        "    audience: {folders: [fd-shop]}", '    audience: {folders: [fd-shop], except: {accounts: ["12345"]}}'
+    )
+    text = edit("  accept_moves: false", "  accept_moves: true", text)
+
+    policy = read(text)
+
+    assert policy.never.accept_moves is True
+    assert [rule.audience.excluded.accept_moves for rule in policy.rules] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("unknown", "unknown"), ("yes", "yes"), ("no", "no"), ('"yes"', "yes"), ("'no'", "no"),
+        ("true", "yes"), ("False", "no"), ("On", "yes"),
+    ],
+)  # fmt: skip
+def test_whether_folder_targets_reach_subfolders_is_unknown_yes_or_no(written: str, meant: str) -> None:
+    """Yes and no may stand bare, which YAML reads as truth values, or in quotes."""
+    text = edit("  nested_folder_targets: no", f"  nested_folder_targets: {written}")
+
+    assert read(text).directory.nested_folder_targets == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0s", timedelta()), ("90s", timedelta(seconds=90)), ("15m", timedelta(minutes=15)),
+        ('"2h"', timedelta(hours=2)), ("30d", timedelta(days=30)),
+    ],
+)  # fmt: skip
+def test_a_settling_time_is_a_duration_in_any_unit(written: str, meant: timedelta) -> None:
+    """Seconds, minutes, hours and days are understood, from none to a month."""
+    assert read(edit("  settle: 20m", f"  settle: {written}")).directory.settle == meant
+
+
+@pytest.mark.parametrize("channel", ["auto", "directory", "direct"])
+def test_a_rule_may_ask_for_each_channel(channel: str) -> None:
+    """Each channel reaches the policy, with partners in the audience too."""
+    assert read(edit("    channel: auto", f"    channel: {channel}")).rules[0].channel == channel
+
+
+@pytest.mark.parametrize("unmanaged", ["keep", "revoke"])
+def test_unmanaged_grants_are_kept_or_revoked(unmanaged: str) -> None:
+    """Both ways reach the policy, with limits of the guard or without."""
+    text = edit("  unmanaged: keep", f"  unmanaged: {unmanaged}")
+
+    assert read(text).unmanaged == unmanaged
+    assert read(text).limits == read(SAMPLE).limits
+    assert read(f"{MINIMAL}safety: {{unmanaged: {unmanaged}}}\n").unmanaged == unmanaged
+
+
+def test_the_policy_of_the_contract_is_refused_only_for_what_is_not_built() -> None:
+    """Of the contract's own sample only the state in OSS and the window of the limits are not in this version."""
+    if not CONTRACT.exists():
+        pytest.skip(f"{CONTRACT} is absent")
+    described = CONTRACT.read_text(encoding="utf-8").split("## Policy (YAML)")[1]
+    text = textwrap.dedent(described.split("\nWhat the keys mean")[0])
+
+    assert [line.split(": ", 1)[1].split("; ")[0] for line in problems(text)] == [
+        "state: a state in OSS is not in this version",
+        "safety.hold_when.window: not in this version",
+    ]
 
 
 def test_root_may_be_named_by_its_id() -> None:
@@ -253,7 +334,7 @@ def test_a_file_is_read_with_its_folder_as_the_base(tmp_path: Path, monkeypatch:
     policy = load("etc/policy.yaml")
 
     assert policy.state == str(tmp_path / "etc" / "state")
-    assert policy.rules[0].place == "etc/policy.yaml:20"
+    assert policy.rules[0].place == "etc/policy.yaml:22"
     assert load(tmp_path / "etc" / "policy.yaml").digest == policy.digest
 
 
@@ -263,7 +344,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(tmp_path: Path) 
     file.write_bytes(b"\xef\xbb\xbf" + SAMPLE.replace("\n", "\r\n").encode())
 
     assert load(file).digest == read(SAMPLE).digest
-    assert load(file).rules[1].place == f"{file}:44"
+    assert load(file).rules[1].place == f"{file}:46"
 
 
 EXPECTED = "expected a policy file (named with --policy or ORGSHARE_POLICY)"

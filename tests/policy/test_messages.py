@@ -41,7 +41,7 @@ def test_mistakes_are_told_together() -> None:
     """All mistakes of a file are in one error, in the order of the file."""
     text = SAMPLE.replace("mode: enforce", "mode: full").replace("fd-shop", "shop").replace("grace: 0s", "grace: 1d")
 
-    assert [line.split(":")[1] for line in problems(text)] == ["3", "46", "53"]
+    assert [line.split(":")[1] for line in problems(text)] == ["3", "48", "55"]
 
 
 def test_a_file_of_another_version_is_not_judged_further() -> None:
@@ -60,7 +60,7 @@ def test_a_wrong_mode_of_a_rule_is_not_compared_with_the_whole() -> None:
     """A rule's mode is called less careful only when it is a mode."""
     text = SAMPLE.replace("mode: enforce", "mode: observe").replace("mode: add", "mode: more")
 
-    assert problems(text) == ['policy.yaml:43: rules[0].mode: got "more"; expected observe, add or enforce']
+    assert problems(text) == ['policy.yaml:45: rules[0].mode: got "more"; expected observe, add or enforce']
 
 
 def test_two_wrong_ids_are_not_one_id_twice() -> None:
@@ -80,7 +80,7 @@ def test_a_region_that_no_owner_has_is_told() -> None:
     )
 
     assert problems(text) == [
-        "policy.yaml:45: rules[1].images.region[1]: cn-wuhan is no region of its owners, so the rule would never match;"
+        "policy.yaml:47: rules[1].images.region[1]: cn-wuhan is no region of its owners, so the rule would never match;"
         " expected ap-southeast-1, cn-beijing or cn-hangzhou"
     ]
 

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orgshare_demo import reference
 from orgshare_demo.reference import wanted_access
 from orgshare_demo.stage import without_ambient
 
@@ -28,30 +30,98 @@ def demo(tmp_path: Path, *options: str, **settings: str) -> subprocess.Completed
     )
 
 
-def test_the_story_ends_with_every_pair_as_the_policy_says(tmp_path: Path) -> None:
-    """Its last line counts the pairs that the oracle finds right, and nothing stays on the disk."""
-    done = demo(tmp_path)
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The story, told once; nothing of it stays on the disk."""
+    folder = tmp_path_factory.mktemp("story")
+    done = demo(folder)
     assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1]
-    counts = re.match(r"(\d+) of (\d+) pairs of image and account are as the policy says, 0 differ;", last)
-    assert counts
-    assert counts[1] == counts[2]
-    assert int(counts[1]) > 30
-    assert list(tmp_path.iterdir()) == []
     assert done.stderr == ""
+    assert list(folder.iterdir()) == []
+    return done.stdout.splitlines()
 
 
-def test_the_story_shows_every_step(tmp_path: Path) -> None:
-    """Joining, moving, leaving, repetition, drift, an empty directory, a held typo, and a run that dies."""
-    told = demo(tmp_path).stdout
-    steps = re.findall(r"^\d+  ([^─]+?) ─", told, re.MULTILINE)
+def step(told: list[str], title: str) -> str:
+    """What is told in one step, on one line."""
+    heads = [number for number, line in enumerate(told) if re.match(r"\d+  [^─]+ ─", line)]
+    start = next(number for number in heads if re.match(rf"\d+  {title} ─", told[number]))
+    end = next((number for number in heads if number > start), len(told))
+    return " ".join(" ".join(told[start + 1 : end]).split())
+
+
+def test_the_story_ends_with_every_pair_as_the_policy_says_and_by_one_channel(told: list[str]) -> None:
+    """Its last line counts the pairs that the oracle finds right, and their channels."""
+    counts = re.fullmatch(
+        r"(\d+) of (\d+) pairs of image and account are as the policy says, 0 differ; "
+        r"(\d+) have one channel \((\d+) directory, (\d+) direct\), 1 a second one by hand; "
+        r"1 more was made by hand and left\.",
+        told[-1],
+    )
+    assert counts
+    right, wanted, alone, directory, direct = map(int, counts.groups())
+    assert right == wanted == alone + 1
+    assert alone == directory + direct
+    assert directory > 20
+    assert direct > 3
+
+
+def test_the_story_shows_every_step(told: list[str]) -> None:
+    """Joining, moving, leaving, repetition, drift, an empty directory, a held typo, a double share, a run that dies."""
+    steps = re.findall(r"^\d+  ([^─]+?) ─", "\n".join(told), re.MULTILINE)
     assert steps == [
-        "The first sweep", "An image becomes available", "An account joins", "An account moves", "An account leaves",
-        "An event comes twice", "People change things by hand", "The sweep repairs the drift",
-        "The directory reads as empty", "A typo in the policy", "The typo is mended", "A run dies between two calls",
-        "The next run finishes",
+        "The first sweep", "The second sweep", "An image becomes available", "An account joins", "An account moves",
+        "An account leaves", "An event comes twice", "People change things by hand", "The sweep repairs the drift",
+        "The directory reads as empty", "A typo in the policy", "The typo is mended", "A second channel by hand",
+        "The sweep ends the double share", "A run dies between two calls", "The next run finishes",
     ]  # fmt: skip
-    assert told.count("a further sweep plans nothing") == 10
+    assert " ".join(" ".join(told).split()).count("a further sweep plans nothing") == 11
+
+
+def test_the_first_sweep_creates_and_fills_a_resource_share_in_each_region(told: list[str]) -> None:
+    """Members get the images of rule production by the directory, partners theirs by direct grants."""
+    first = step(told, "The first sweep")
+    assert "2 CreateResourceShare" in first
+    assert "warehouse can use golden-windows, golden-linux-sg (directory)" in first
+    assert "+ Globex, Initech can use appliance (direct)" in first
+
+
+def test_who_has_an_image_by_a_share_that_was_made_by_hand_gets_no_grant(told: list[str]) -> None:
+    """lab-arm is in the audience of a rule with direct grants, and is the one that has it by the directory."""
+    assert "+ checkout, dev-mobile, dev-web, loyalty, shop-europe, shop-web can use ci-runner (direct)" in step(
+        told, "The first sweep"
+    )
+    assert "directory lab-arm" in step(told, "The second sweep")
+
+
+def test_an_encrypted_image_is_tried_both_ways_and_reported(told: list[str]) -> None:
+    """No resource share takes it, direct grants neither, and then it is left in peace."""
+    second = step(told, "The second sweep")
+    assert "1 of them writing: 1 ModifyImageSharePermission." in second
+    assert "golden-vault cn-hangzhou ! encrypted-with-service-key: " in second
+
+
+def test_an_account_that_joins_a_covered_folder_costs_no_writing_call(told: list[str]) -> None:
+    """It has the images before any function ran, and then the log shows reading only."""
+    joins = step(told, "An account joins")
+    assert "+ payments can use golden-linux, golden-windows, golden-linux-sg (directory)" in joins
+    assert "before any function ran" in joins
+    assert "none of them writing" in joins
+
+
+def test_a_double_share_is_explained_and_resolved_without_a_loss(told: list[str]) -> None:
+    """Our own grants end, the resource share that was made by hand stays."""
+    both = step(told, "A second channel by hand")
+    assert "= dev-mobile, dev-web, newcomer can still use ci-runner (direct and directory; before: direct)" in both
+    assert "channel direct and directory" in both
+    resolved = step(told, "The sweep ends the double share")
+    assert "newcomer can still use ci-runner (directory; before: direct and directory)" in resolved
+    assert "no longer" not in resolved
+    assert "1 of them writing: 1 ModifyImageSharePermission." in resolved
+
+
+def test_a_double_share_by_hand_is_a_finding(told: list[str]) -> None:
+    """What a person gave twice is left and reported."""
+    assert "finding double-shared: shop-web on golden-windows:" in step(told, "The sweep repairs the drift")
 
 
 def test_ambient_credentials_and_proxies_are_not_used_and_the_story_says_so(tmp_path: Path) -> None:
@@ -74,6 +144,7 @@ def test_everything_that_could_lead_elsewhere_is_taken_out_of_the_environment() 
 def test_keep_leaves_the_local_cloud_running_for_the_commands_that_it_names(tmp_path: Path) -> None:
     """The exports that it prints make the command line speak to that cloud."""
     done = demo(tmp_path, "--keep")
+    assert done.returncode == 0, done.stderr
     (pid,) = re.findall(r"end it with: kill (\d+)", done.stdout)
     try:
         settings = dict(re.findall(r"export (\w+)=(\S+)", done.stdout))
@@ -91,12 +162,73 @@ def test_keep_leaves_the_local_cloud_running_for_the_commands_that_it_names(tmp_
         os.kill(int(pid), signal.SIGTERM)
 
 
+def test_a_story_that_fails_leaves_nothing_behind_though_it_was_to_be_kept(tmp_path: Path) -> None:
+    """Neither its folder nor a local cloud that nobody was told how to end."""
+    script = (
+        "import sys, orgshare_demo.story as story\n"
+        "def fails(teller):\n"
+        "    print('server', teller.stage.server.pid)\n"
+        "    raise story.Wrong('on purpose')\n"
+        "story.tell = fails\n"
+        "sys.exit(story.run(keep=True))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (1, "orgshare demo: on purpose\n")
+    assert list(tmp_path.iterdir()) == []
+    (pid,) = re.findall(r"server (\d+)", done.stdout)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+WORLD: dict[str, Any] = {
+    "directory": {
+        "id": "rd-1",
+        "folders": {"fd-1": {"parent": "root"}, "fd-2": {"parent": "fd-1"}},
+        "members": {"2": {"folder": "fd-1"}, "3": {"folder": "fd-2"}, "4": {"folder": "root"}},
+    },
+    "images": {"m-1": {"owner": "1", "tags": {"a": "b"}}},
+}
+
+
+def rule(channel: str, **audience: Any) -> dict[str, Any]:
+    return {"name": channel, "images": {"tags": {"a": "b"}}, "audience": audience, "channel": channel}
+
+
 def test_the_reference_refuses_a_policy_that_it_does_not_know() -> None:
     """A check that passes over a key would prove nothing."""
-    world = {
-        "directory": {"folders": {}, "members": {}},
-        "images": {"m-1": {"owner": "1", "tags": {"a": "b"}}},
-    }
-    rule = {"images": {"tags": {"a": "b"}}, "audience": {"account_tags": {"env": "prod"}}}
     with pytest.raises(ValueError, match="account_tags"):
-        wanted_access({"rules": [rule]}, world)
+        wanted_access({"rules": [rule("auto", account_tags={"env": "prod"})]}, WORLD)
+    with pytest.raises(ValueError, match="mode"):
+        wanted_access({"rules": [{**rule("auto", folders=["fd-1"]), "mode": "add"}]}, WORLD)
+
+
+def test_the_reference_names_the_one_channel_of_each_pair() -> None:
+    """The directory if any rule that wants the pair lets it; a partner only directly."""
+    rules = [rule("direct", folders=["fd-1"]), rule("auto", folders=["fd-2"], partners=[{"account": "9"}])]
+    assert wanted_access({"rules": rules}, WORLD) == {
+        ("m-1", "2"): "direct", ("m-1", "3"): "directory", ("m-1", "9"): "direct",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_for_the_reference_a_share_by_hand_stands_for_a_direct_grant(nested: bool) -> None:
+    """Whom it reaches depends on what the world says of subfolders; a share with our tag says nothing."""
+    share = {"images": ["m-1"], "targets": ["fd-1"]}
+    ours = {"images": ["m-1"], "targets": ["rd-1"], "tags": {"orgshare:deployment": "d"}}
+    shares = {"resource_shares": {"rs-1": share, "rs-2": ours}, "switches": {"nested_folder_targets": nested}}
+    assert wanted_access({"rules": [rule("direct", folders=["root"])]}, {**WORLD, **shares}) == {
+        ("m-1", "2"): "directory", ("m-1", "3"): "directory" if nested else "direct", ("m-1", "4"): "direct",
+    }  # fmt: skip
+
+
+def test_the_reference_is_apart_from_what_it_checks() -> None:
+    """It imports nothing of the program and nothing of the local cloud."""
+    source = Path(reference.__file__).read_text()
+    assert re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE) == ["__future__", "collections", "typing"]

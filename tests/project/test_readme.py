@@ -10,12 +10,16 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from orgshare.cli.commands import cli
 from orgshare.policy.loading import parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+
+FREE = "sts:GetCallerIdentity"
+"""Needs no permission: https://help.aliyun.com/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity"""
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -70,8 +74,32 @@ def test_what_the_readme_shows_is_what_is_printed() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_document_that_the_readme_links_to_exists() -> None:
-    """No link leads nowhere."""
+def test_everything_that_the_readme_links_to_exists() -> None:
+    """No link leads nowhere: neither to a document nor to a heading of its own."""
     links = re.findall(r"\]\(([^)]+)\)", README)
+    headings = {f"#{text.lower().replace(' ', '-')}" for text in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
     assert links
-    assert [link for link in links if not (ROOT / link).is_file()] == []
+    assert [link for link in links if link not in headings and not (ROOT / link).is_file()] == []
+
+
+def keys(policy: object) -> set[str]:
+    """Every key of a policy, at whatever depth."""
+    if isinstance(policy, dict):
+        return set(policy).union(*map(keys, policy.values()))
+    return set().union(*map(keys, policy)) if isinstance(policy, list) else set()
+
+
+def test_the_table_of_the_policy_has_every_key() -> None:
+    """A policy that uses every key is the measure; what is below a tag is no key."""
+    everything = yaml.load((ROOT / "tests" / "policy" / "sample.yaml").read_text(), yaml.BaseLoader)
+    explained = set(re.findall(r"\w+", " ".join(" ".join(row) for row in rows("The policy"))))
+    assert keys(everything) - {"env", "share"} - explained == set()
+
+
+def test_the_readme_names_every_call_that_the_program_makes() -> None:
+    """The permissions that it asks for are those that the code uses."""
+    source = "".join(path.read_text() for path in (ROOT / "shared" / "orgshare" / "alibaba").glob("*.py"))
+    part = README.split("**What has to be enabled.**", 1)[1].split("\n## ", 1)[0]
+    made = set(re.findall(r'"((?:ecs|resourcemanager|resourcesharing|sts):[A-Z]\w+)"', source))
+    assert len(made) > 10
+    assert set(re.findall(r"`((?:ecs|resourcemanager|resourcesharing|sts):\w+)`", part)) == made - {FREE}

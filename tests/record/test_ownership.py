@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import REFUSAL_STANDS, decide
+from orgshare.decide.deciding import decide
+from orgshare.decide.refusals import REFUSAL_STANDS
 from orgshare.errors import Refused
 from orgshare.execute.sharing import Outcome
 from orgshare.ledger import Entry, Ledger, RememberedRefusal
@@ -51,13 +52,13 @@ def test_what_was_accepted_and_is_listed_is_made() -> None:
     """Its SharedTime tells it from every other grant; what is not listed yet is only accepted."""
     at = "2026-11-21T12:00:01Z"
     outcome = Outcome(IMAGE, accepted=frozenset({A, B}), grants=(Grant(A, at), Grant(C, SHARED)))
-    found = entries(recorded(ledger(gold=wanted(A, B)), [outcome], NOW))
+    found = entries(recorded(ledger(gold=wanted(A, B)), [outcome], NOW, {}))
     assert {a: (e.state, e.shared_time) for a, e in found.items()} == {A: ("made", at), B: ("accepted", "")}
 
 
 def test_what_was_given_up_stays_intended() -> None:
     """Whether it was carried out is not known, so the next run has to look."""
-    found = entries(recorded(ledger(gold=wanted(A, B)), [Outcome(IMAGE, accepted=frozenset({A}))], NOW))
+    found = entries(recorded(ledger(gold=wanted(A, B)), [Outcome(IMAGE, accepted=frozenset({A}))], NOW, {}))
     assert {a: e.state for a, e in found.items()} == {A: "accepted", B: "intended"}
 
 
@@ -68,7 +69,7 @@ def test_ownership_ends_with_an_accepted_revoke_of_what_is_not_listed_any_more()
         revoked=frozenset({A, B, C}),
         grants=(Grant(B, SHARED), Grant(C, "2026-11-21T12:00:01Z")),
     )
-    assert set(entries(recorded(ledger(gold=made(A, B, C)), [outcome], NOW))) == {B}
+    assert set(entries(recorded(ledger(gold=made(A, B, C)), [outcome], NOW, {}))) == {B}
 
 
 def test_refused_accounts_are_remembered_by_name_and_a_refused_image_without() -> None:
@@ -83,6 +84,7 @@ def test_refused_accounts_are_remembered_by_name_and_a_refused_image_without() -
             Outcome("m-silver", refused=((A, encrypted), (B, encrypted)), grants=()),
         ],
         NOW,
+        {},
     )
     assert dict(after.refusals) == {
         IMAGE: (RememberedRefusal("account-refused", "InvalidAccount.NotFound", NOW, (A,)),),

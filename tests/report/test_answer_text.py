@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 from rich.text import Text
 
-from orgshare.decide.decisions import Coverage, Proof
+from orgshare.decide.coverage import Coverage
+from orgshare.decide.facts import Proof
 from orgshare.decide.planning import assemble
 from orgshare.guard import Approval, RecordedHold
 from orgshare.report.answer_text import holds_lines, status_lines, who_can_lines, who_has_lines
-from orgshare.report.documents import holds_document, status_document
+from orgshare.report.documents import Remembered, holds_document, status_document
 from orgshare.report.names import names_of
 from orgshare.report.overview import Counts, overview
 from orgshare.way.planning import Planned
@@ -65,16 +66,16 @@ def test_an_overview_counts_rules_shards_and_images_alike() -> None:
     seen = overview(mixed())
     assert {row.name: row.counts for row in seen.images} == {
         "m-dark": Counts(unread=1),
-        "m-gold": Counts(images=1, wanted=4, in_step=4),
-        "m-iron": Counts(images=1, wanted=4, in_step=1, refused=3),
-        "m-silver": Counts(images=1, wanted=4, in_step=3, due=1, held=1),
+        "m-gold": Counts(images=1, wanted=4, in_step=4, directly=4),
+        "m-iron": Counts(images=1, wanted=4, in_step=1, directly=1, refused=3),
+        "m-silver": Counts(images=1, wanted=4, in_step=3, directly=3, due=1, held=1),
     }
     assert {row.name: row.counts for row in seen.rules} == {
-        "prod": Counts(images=3, wanted=6, in_step=5, refused=1, held=1, unread=1),
-        "test": Counts(images=3, wanted=6, in_step=3, due=1, refused=2, unread=1),
+        "prod": Counts(images=3, wanted=6, in_step=5, directly=5, refused=1, held=1, unread=1),
+        "test": Counts(images=3, wanted=6, in_step=3, directly=3, due=1, refused=2, unread=1),
     }
     assert [(row.name, row.counts) for row in seen.shards] == [(str(SHARD), seen.whole)]
-    assert seen.whole == Counts(images=3, wanted=12, in_step=8, due=1, refused=3, held=1, unread=1)
+    assert seen.whole == Counts(images=3, wanted=12, in_step=8, directly=8, due=1, refused=3, held=1, unread=1)
     assert [row.name for row in seen.images if row.quiet] == ["m-gold"]
 
 
@@ -96,18 +97,19 @@ def test_status_is_three_tables_and_what_needs_a_person() -> None:
     run = mixed()
     held = hold("silver", E)
     assert plain(status_lines(overview(run), status_document(run), names_of(run))) == [
-        "rule  images  wanted  in step  due  pending  refused  held  unread",
-        "prod       3       6        5    0        0        1     1       1",
-        "test       3       6        3    1        0        2     0       1",
+        "rule  images  wanted  in step  by directory  directly  due  pending  refused  held  unread",
+        "prod       3       6        5             0         5    0        0        1     1       1",
+        "test       3       6        3             0         3    1        0        2     0       1",
         "",
-        "shard                             images  wanted  in step  due  pending  refused  held  unread",
-        f"{SHARD}       3      12        8    1        0        3     1       1  read 2026-11-21T12:00:00Z",
+        f"shard{'':29}images  wanted  in step  by directory  directly  due  pending  refused  held  unread",
+        f"{SHARD}       3      12        8             0         8    1        0        3     1       1"
+        "  read 2026-11-21T12:00:00Z",
         "",
-        "image     wanted  in step  due  pending  refused  held  unread",
-        "m-dark         0        0    0        0        0     0       1  dark",
-        "m-gold         4        4    0        0        0     0       0  gold",
-        "m-iron         4        1    0        0        3     0       0  iron",
-        "m-silver       4        3    1        0        0     1       0  silver",
+        "image     wanted  in step  by directory  directly  due  pending  refused  held  unread",
+        "m-dark         0        0             0         0    0        0        0     0       1  dark",
+        "m-gold         4        4             0         4    0        0        0     0       0  gold",
+        "m-iron         4        1             0         1    0        0        3     0       0  iron",
+        "m-silver       4        3             0         3    1        0        0     1       0  silver",
         "",
         "held: they keep access until a person decides",
         f"  ~ {held.id}  1 pair of 1 image, since 2026-11-21 12:00 UTC: too many",
@@ -117,7 +119,7 @@ def test_status_is_three_tables_and_what_needs_a_person() -> None:
         "incomplete: nothing was concluded here",
         f"  {SHARD}  m-dark: no answer",
         "",
-        "3 images, 8 of 12 pairs in step, 1 due, 3 refused, 1 held, 1 image unread",
+        "3 images, 8 of 12 pairs in step (8 directly), 1 due, 3 refused, 1 held, 1 image unread",
     ]
 
 
@@ -129,11 +131,11 @@ def test_status_of_many_images_lists_those_with_something_to_see() -> None:
     lines = plain(status_lines(overview(run), status_document(run), names_of(run)))
     assert [line.split()[0] for line in lines if line.startswith("m-gold")] == ["m-gold-42", "m-gold-43", "m-gold-44"]
     assert "and 42 more images in step" in lines
-    assert lines[-1] == "45 images, 87 of 90 pairs in step, 3 due"
+    assert lines[-1] == "45 images, 87 of 90 pairs in step (87 directly), 3 due"
 
 
 def test_who_lists_everybody_by_channel() -> None:
-    """Who can use an image is told by channel, with who granted it and since when."""
+    """Direct grants are told with who made them, the directory by share and target, what is under way apart."""
     cover = {"m-gold": Coverage(sure=frozenset({D}), possible=frozenset({D, E}))}
     run = planned(
         facts(
@@ -144,24 +146,26 @@ def test_who_lists_everybody_by_channel() -> None:
         )
     )
     (decision,) = run.decisions.images
-    grants = run.facts.readings[0].grants or ()
-    assert plain(who_has_lines(decision, grants, run.facts.ledgers[SHARD], names_of(run))) == [
+    assert plain(who_has_lines(run, decision, names_of(run))) == [
         f"m-gold gold, ecs cn-hangzhou, owner {OWNER} name-02",
-        "5 accounts can use it",
+        "4 accounts can use it",
         "  direct",
         f"    {A}  name-10  by orgshare       since {SHARED}  rule prod",
         f"    {B}  name-11  by orgshare       since {SHARED}  rule prod",
         f"    {STRANGER}           by somebody else  since {SHARED}",
         "  directory",
-        f"    {D}  name-13  resource share",
-        f"    {E}  name-14  resource share",
+        f"    resource share rs-m-gold-sure, by somebody else, through account {D}, since 2026-11-21T11:59:00Z",
+        f"      {D}  name-13",
+        "  under way",
+        f"    resource share rs-m-gold-possible, by somebody else, through account {E}  "
+        f"{E} is Associating since 2026-11-21T11:59:00Z  1 account",
     ]
 
 
 def test_who_says_that_a_community_image_is_everybodys() -> None:
     """A list of accounts would be misleading for an image that everybody can use."""
     run = planned(facts(policy(PROD), reading(image("gold", public=True))))
-    lines = plain(who_has_lines(run.decisions.images[0], (), run.facts.ledgers[SHARD], names_of(run)))
+    lines = plain(who_has_lines(run, run.decisions.images[0], names_of(run)))
     assert lines[1] == "0 accounts can use it and everybody else: it is a community image"
 
 
@@ -170,23 +174,23 @@ def test_who_lists_every_image_of_an_account() -> None:
     run = planned(
         facts(policy(PROD), *(reading(image(n), *a) for n, a in (("gold", [A]), ("silver", [A, B]), ("iron", [B]))))
     )
-    assert plain(who_can_lines(A, run.decisions.images, names_of(run))) == [
+    assert plain(who_can_lines(run, A, names_of(run))) == [
         f"{A} name-10 can use 2 images",
         "  direct",
         f"    m-gold    gold    ecs cn-hangzhou  owner {OWNER}",
         f"    m-silver  silver  ecs cn-hangzhou  owner {OWNER}",
     ]
-    assert plain(who_can_lines(C, run.decisions.images, names_of(run))) == [f"{C} name-12 can use 0 images"]
+    assert plain(who_can_lines(run, C, names_of(run))) == [f"{C} name-12 can use 0 images"]
 
 
 PAIRS = tuple(Pair(f"m-{of}", account) for of in ("gold", "iron", "silver") for account in (A, B, C))
 RECORDED = RecordedHold("h-1", NOW, "too many", PAIRS)
-PLACES = {f"m-{of}": Shard("ecs", OWNER, "cn-hangzhou") for of in ("gold", "iron", "silver")}
+KNOWN = Remembered({f"m-{of}": Shard("ecs", OWNER, "cn-hangzhou") for of in ("gold", "iron", "silver")})
 
 
 def test_holds_of_the_state_say_that_nothing_happens_by_itself() -> None:
     """A hold that nobody approved is said to be safe to leave alone."""
-    document = holds_document([RECORDED], [], PLACES, NOW)
+    document = holds_document([RECORDED], [], KNOWN, NOW)
     run = planned(facts(policy(PROD), reading(image("gold"))))
     assert plain(holds_lines(document, [], names_of(run), now=NOW, detail=False)) == [
         "~ h-1  9 pairs of 3 images, since 2026-11-21 12:00 UTC: too many",
@@ -195,14 +199,14 @@ def test_holds_of_the_state_say_that_nothing_happens_by_itself() -> None:
         "    ~  m-silver        3 accounts",
         "    they keep access until a person decides; «orgshare approve h-1» releases exactly these",
     ]
-    assert plain(holds_lines(holds_document([], [], {}, NOW), [], names_of(run), now=NOW, detail=False)) == [
+    assert plain(holds_lines(holds_document([], [], KNOWN, NOW), [], names_of(run), now=NOW, detail=False)) == [
         "nothing is held"
     ]
 
 
 def test_one_hold_shows_every_account() -> None:
     """With its id a hold shows who would lose what."""
-    document = holds_document([RECORDED], [], PLACES, NOW)
+    document = holds_document([RECORDED], [], KNOWN, NOW)
     run = planned(facts(policy(PROD), reading(image("gold"))))
     assert plain(holds_lines(document, [], names_of(run), now=NOW, detail=True))[1:5] == [
         f"    m-gold gold, ecs cn-hangzhou, owner {OWNER} name-02",
@@ -215,7 +219,7 @@ def test_one_hold_shows_every_account() -> None:
 def test_an_approved_hold_says_until_when_and_by_whom() -> None:
     """A released hold says what the next apply does and until when, and who approved it and why."""
     approval = Approval(PAIRS, NOW, "ann", "we sold that company")
-    document = holds_document([RECORDED], [approval], PLACES, NOW)
+    document = holds_document([RECORDED], [approval], KNOWN, NOW)
     run = planned(facts(policy(PROD), reading(image("gold"))))
     assert plain(holds_lines(document, [approval], names_of(run), now=NOW, detail=False))[-2:] == [
         "    approved: the next apply revokes what it still wants to revoke, until 2026-11-22T12:00:00Z",
@@ -226,7 +230,7 @@ def test_an_approved_hold_says_until_when_and_by_whom() -> None:
 def test_holds_of_many_images_are_counted() -> None:
     """A hold over three hundred images shows some of them and counts the rest."""
     pairs = tuple(Pair(f"m-{n:03}", A) for n in range(300))
-    document = holds_document([RecordedHold("h-1", NOW, "too many", pairs)], [], {}, NOW)
+    document = holds_document([RecordedHold("h-1", NOW, "too many", pairs)], [], KNOWN, NOW)
     run = planned(facts(policy(PROD), reading(image("gold"))))
     lines = plain(holds_lines(document, [], names_of(run), now=NOW, detail=False))
     assert (len(lines), lines[9]) == (11, "    ~ and 292 more images")

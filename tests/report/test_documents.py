@@ -13,6 +13,7 @@ from orgshare.decide.plan import Finding, Pending, Plan, Summary
 from orgshare.guard import Approval, RecordedHold
 from orgshare.report.documents import (
     About,
+    Remembered,
     apply_document,
     explain_document,
     holds_document,
@@ -229,7 +230,7 @@ def test_holds_of_the_state_look_like_those_of_a_plan() -> None:
     held = RecordedHold("h-1", NOW, "too many", pairs)
     other = RecordedHold("h-0", NOW, "too many", (Pair("m-bronze", A),))
     approval = Approval(pairs, NOW, "ann", "sure")
-    document = holds_document([held, other], [approval], {"m-gold": SHARD}, NOW)
+    document = holds_document([held, other], [approval], Remembered({"m-gold": SHARD}), NOW)
     assert [list(row) for row in document["held"]] == [HOLD_KEYS, HOLD_KEYS]
     assert [(row["id"], row["expires"], row["lost_pairs"]) for row in document["held"]] == [
         ("h-0", None, 1), ("h-1", "2026-11-22T12:00:00Z", 6),
@@ -253,7 +254,9 @@ def test_holds_of_the_state_look_like_those_of_a_plan() -> None:
 def test_a_hold_that_is_approved_in_part_is_not_shown_as_released() -> None:
     """Only an approval of every pair of a hold releases it."""
     pairs = tuple(Pair("m-gold", account) for account in (A, B, C))
-    document = holds_document([RecordedHold("h-1", NOW, "w", pairs)], [Approval(pairs[:2], NOW, "ann")], {}, NOW)
+    document = holds_document(
+        [RecordedHold("h-1", NOW, "w", pairs)], [Approval(pairs[:2], NOW, "ann")], Remembered({}), NOW
+    )
     assert document["held"][0]["expires"] is None
     assert [row["lost_pairs"] for row in document["approved"]] == [2]
 
@@ -269,7 +272,9 @@ def test_accounts_and_rules_of_a_change_are_sorted() -> None:
 def test_an_approval_that_expired_releases_nothing(later: timedelta) -> None:
     """After a day a hold is as if nobody had approved it."""
     pairs = (Pair("m-gold", A), Pair("m-gold", B), Pair("m-gold", C))
-    document = holds_document([RecordedHold("h-1", NOW, "w", pairs)], [Approval(pairs, NOW, "ann")], {}, NOW + later)
+    document = holds_document(
+        [RecordedHold("h-1", NOW, "w", pairs)], [Approval(pairs, NOW, "ann")], Remembered({}), NOW + later
+    )
     assert document["held"][0]["expires"] is None
     assert document["approved"] == []
 

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 import pytest
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import Coverage, Facts, Proof
+from orgshare.decide.coverage import Coverage
+from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.planning import assemble
 from orgshare.ledger import Entry
 from orgshare.policy.model import Partner, Policy, Rule
@@ -305,14 +306,22 @@ def test_a_rule_that_observes_says_so() -> None:
 
 
 def test_a_resource_share_is_a_channel() -> None:
-    """An account that a resource share reaches has the image through the directory, surely or possibly."""
+    """An account that a resource share reaches has the image through the directory; what is under way is no channel."""
     cover = {"m-gold": Coverage(sure=frozenset({A}), possible=frozenset({A, B}))}
     of = facts(_rules(PROD), reading(GOLD, A), known=ledger(gold=made(A)), coverage=cover)
     got = ask(of, A)
     assert got.channels == ("direct", "directory")
-    assert got.evidence == f"granted at {SHARED} by orgshare for rule golden; covered by a resource share"
-    assert got.ahead == "its direct grant is revoked with the next apply; the resource share stays"
-    assert (ask(of, B).channels, ask(of, B).evidence) == (("directory",), "a resource share may reach it")
+    assert got.evidence == (
+        f"granted at {SHARED} by orgshare for rule golden; resource share rs-m-gold-sure, made by somebody else, "
+        "reaches it through the account itself since 2026-11-21T11:59:00Z"
+    )
+    assert got.ahead == ("double-shared: the next apply revokes its direct grant; resource share rs-m-gold-sure stays")
+    coming = ask(of, B)
+    assert (coming.answer, coming.has, coming.channels) == ("NO", False, ())
+    assert coming.evidence == (
+        "resource share rs-m-gold-possible, made by somebody else, may reach it through the account itself: "
+        f"{B} is Associating since 2026-11-21T11:59:00Z"
+    )
 
 
 def test_the_text_begins_with_the_answer_alone() -> None:

@@ -211,7 +211,7 @@ def _run() -> Document:
             reading(image("bronze")),
         )
     )
-    grants = {c.image: c for c in run.plan.changes}
+    grants = {c.images[0]: c for c in run.plan.changes}
     return apply_document(
         applied(
             run,

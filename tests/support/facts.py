@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from types import MappingProxyType
 
-from orgshare.decide.decisions import Coverage, Facts, Proof
+from orgshare.decide.coverage import Coverage
+from orgshare.decide.facts import Facts, Proof
 from orgshare.ledger import Entry, Kind, Ledger
 from orgshare.policy.model import (
     Audience,
+    Channel,
     DirectoryReader,
     Exclusion,
     ImageSelector,
@@ -20,10 +22,24 @@ from orgshare.policy.model import (
     Policy,
     Rule,
 )
-from orgshare.words import Grant, Image, ImageReading, Member, Organization, Pair, Shard
+from orgshare.words import (
+    Association,
+    Grant,
+    Image,
+    ImageReading,
+    Member,
+    Organization,
+    Pair,
+    ResourceShare,
+    Shard,
+    Sharing,
+    folders_on_paths,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc)
 SHARED = "2026-11-01T00:00:00Z"
+JUST_NOW = "2026-11-21T11:59:00.000Z"
+STATE = "0123456789abcdef"
 
 MANAGEMENT = "1000000000000001"
 OWNER = "1000000000000002"
@@ -41,13 +57,12 @@ def member(account: str, *folders: str, **tags: str) -> Member:
 
 def organization(*members: Member, folders: Iterable[str] = (), unread: Iterable[str] = ()) -> Organization:
     """An organization of these members; ``folders`` are known besides those on their paths."""
-    on_paths = {folder for m in members for folder in m.folders} | {"r-1"}
     return Organization(
         id="rd-1",
         management=MANAGEMENT,
         root="r-1",
         members=MappingProxyType({m.id: m for m in members}),
-        folders=frozenset(on_paths | set(folders)),
+        folders=MappingProxyType({**folders_on_paths(members), **{f: ("r-1", f) for f in folders}, "r-1": ("r-1",)}),
         unread_folders=frozenset(unread),
     )
 
@@ -103,8 +118,9 @@ def rule(
     without_folders: Iterable[str] = (),
     images: ImageSelector | None = None,
     mode: Mode = "enforce",
+    channel: Channel = "direct",
 ) -> Rule:
-    """A rule over images tagged ``share: org``, unless ``images`` says otherwise."""
+    """A rule over images tagged ``share: org``, unless ``images`` says otherwise; it uses direct grants."""
     return Rule(
         name=name,
         images=images or ImageSelector(tags=(("share", frozenset({"org"})),)),
@@ -115,6 +131,7 @@ def rule(
             partners=tuple(p if isinstance(p, Partner) else Partner(p) for p in partners),
             excluded=Exclusion(frozenset(without_accounts), frozenset(without_folders)),
         ),
+        channel=channel,
         mode=mode,
         place="policy.yaml:1",
     )
@@ -152,23 +169,41 @@ def ledger(**entries: Mapping[str, Entry]) -> Ledger:
     return Ledger(MappingProxyType({f"m-{name}": MappingProxyType(dict(e)) for name, e in entries.items()}))
 
 
+def by_hand(coverage: Mapping[str, Coverage]) -> Sharing:
+    """Shares that somebody else made, one for each image and each degree of certainty, with accounts as targets."""
+    shares = []
+    for name, covered in sorted(coverage.items()):
+        for degree, status, accounts in (
+            ("sure", "Associated", covered.sure),
+            ("possible", "Associating", covered.possible - covered.sure),
+        ):
+            targets = tuple(Association(account, status, JUST_NOW) for account in sorted(accounts))
+            row = Association(name, "Associated", JUST_NOW)
+            shares.append(ResourceShare(id=f"rs-{name}-{degree}", external=True, images=(row,), targets=targets))
+    return Sharing(tuple(shares))
+
+
 def facts(
     of: Policy,
     *readings: ImageReading,
     known: Ledger | None = None,
     where: Organization = ORGANIZATION,
     coverage: Mapping[str, Coverage] | None = None,
+    sharing: Sharing | None = None,
     proof: Proof | None = None,
     held: Iterable[Pair] = (),
 ) -> Facts:
-    """Facts of one shard."""
+    """Facts of one shard. ``coverage`` is what shares made by hand reach; everybody is settled."""
     return Facts(
         policy=of,
         organization=where,
         readings=readings,
         ledgers={SHARD: known or Ledger()},
+        sharing={SHARD: sharing or by_hand(coverage or {})},
         now=NOW,
-        coverage=coverage or {},
+        state=STATE,
+        settled=frozenset(where.members),
+        established=frozenset(where.members),
         proof=proof or Proof(),
         held=frozenset(held),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from orgshare.decide.decisions import Facts, decide
+from orgshare.decide.deciding import decide
+from orgshare.decide.facts import Facts
 from orgshare.decide.plan import Action, Change, Hold, Plan, Refusal, pairs_id
 from orgshare.decide.planning import assemble
 from orgshare.guard import GuardRecord
 from orgshare.record.state import ShardState
 from orgshare.report.names import Names
+from orgshare.seen import Seen
 from orgshare.way.applying import Applied, Failure
 from orgshare.way.look import Looked
 from orgshare.way.planning import Planned
@@ -25,13 +27,18 @@ def change(
     return Change(
         action=action,
         shard=SHARD,
-        image=f"m-{of}",
+        images=(f"m-{of}",),
         accounts=accounts,
         rules=tuple(rules),
         why=why,
         gained=len(accounts) if action == "grant" else 0,
         lost=len(accounts) if action == "revoke" else 0,
     )
+
+
+def pairs_of(of: Change) -> set[Pair]:
+    """The pairs that a grant or a revoke touches."""
+    return {Pair(image, account) for image in of.images for account in of.accounts}
 
 
 def hold(of: str, *accounts: str, why: str = "too many") -> Hold:
@@ -73,6 +80,10 @@ def planned(of: Facts, plan: Plan | None = None, *, unselected: tuple[Image, ...
         organization=of.organization,
         directory=cast("Any", None),  # nothing here reads
         services=cast("Any", dict.fromkeys(of.ledgers)),
+        share_services=cast("Any", dict.fromkeys(of.ledgers)),
+        sharing=of.sharing,
+        seen=Seen(),
+        contradicted="",
         states={shard: ShardState(ledger, 1) for shard, ledger in of.ledgers.items()},
         readings=of.readings,
         unselected=unselected,

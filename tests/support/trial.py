@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timezone
@@ -101,13 +102,42 @@ def policy(**changes: Any) -> dict[str, Any]:
     return {**document, **changes}
 
 
-def rule(name: str = "golden", images: Mapping[str, Any] | None = None, **audience: Any) -> dict[str, Any]:
-    """A rule; without an audience, for everybody below prod."""
+def rule(
+    name: str = "golden", images: Mapping[str, Any] | None = None, *, channel: str = "direct", **audience: Any
+) -> dict[str, Any]:
+    """A rule that uses direct grants; without an audience, for everybody below prod."""
     return {
         "name": name,
         "images": dict(images or {"tags": {"share": "org"}}),
         "audience": audience or {"folders": ["fd-prod"]},
+        "channel": channel,
     }
+
+
+def sized(accounts: int, images: int, **options: Any) -> dict[str, Any]:
+    """So many members besides the owner in fd-prod, and so many images."""
+    members = {str(4000000000000000 + n): {"name": f"n{n}", "folder": "fd-prod"} for n in range(accounts - 1)}
+    base = world(**options)
+    return {
+        **base,
+        "directory": {
+            "id": "rd-trial", "management": MANAGEMENT, "sharing_enabled": True,
+            "folders": {"fd-prod": {"name": "prod", "parent": "root"}, "fd-small": {"name": "s", "parent": "fd-prod"}},
+            "members": {**members, OWNER: {"name": "images", "folder": "root"}},
+        },
+        "images": {
+            f"m-{n:04d}": {"service": "ecs", "owner": OWNER, "region": REGION, "name": f"n{n}", "status": "Available",
+                           "tags": {"share": "org"}}
+            for n in range(images)
+        },
+    }  # fmt: skip
+
+
+def calls_of(trial: Trial, run: Callable[[], object]) -> Counter[str]:
+    """The calls that a cloud got while something ran."""
+    before = Counter(trial.cloud.calls)
+    run()
+    return Counter(trial.cloud.calls) - before
 
 
 class Trial:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from orgshare.focus import focus_of
 from orgshare.signals import ImageAt, Signal
 from tests.support.trial import (
-    MANAGEMENT,
     OTHER_REGION,
     OWNER,
     REGION,
@@ -20,38 +17,18 @@ from tests.support.trial import (
     C,
     D,
     Trial,
+    calls_of,
     policy,
     rule,
-    world,
+    sized,
 )
 
 Trials = Callable[..., Trial]
-CONSTANT = ("sts:AssumeRole", "sts:GetCallerIdentity", "resourcemanager:GetResourceDirectory")
-
-
-def sized(accounts: int, images: int, **options: Any) -> dict[str, Any]:
-    """So many members besides the owner in fd-prod, and so many images."""
-    members = {str(4000000000000000 + n): {"name": f"n{n}", "folder": "fd-prod"} for n in range(accounts - 1)}
-    base = world(**options)
-    return {
-        **base,
-        "directory": {
-            "id": "rd-trial", "management": MANAGEMENT, "sharing_enabled": True,
-            "folders": {"fd-prod": {"name": "prod", "parent": "root"}, "fd-small": {"name": "s", "parent": "fd-prod"}},
-            "members": {**members, OWNER: {"name": "images", "folder": "root"}},
-        },
-        "images": {
-            f"m-{n:04d}": {"service": "ecs", "owner": OWNER, "region": REGION, "name": f"n{n}", "status": "Available",
-                           "tags": {"share": "org"}}
-            for n in range(images)
-        },
-    }  # fmt: skip
-
-
-def calls_of(trial: Trial, run: Callable[[], object]) -> Counter[str]:
-    before = Counter(trial.cloud.calls)
-    run()
-    return Counter(trial.cloud.calls) - before
+CONSTANT = (
+    "sts:AssumeRole", "sts:GetCallerIdentity", "resourcemanager:GetResourceDirectory",
+    "resourcesharing:CheckSharingWithResourceDirectoryStatus", "resourcesharing:ListResourceShares",
+    "resourcesharing:ListResourceShareAssociations",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("accounts", "images"), [(30, 40), (100, 100), (101, 101), (250, 230)])

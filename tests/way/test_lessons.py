@@ -27,7 +27,7 @@ def test_drift_is_seen_beyond_the_first_page_of_a_list(trial: Trials) -> None:
     t = trial(world=crowd())
     t.apply()
     t.revoke_by_hand("m-gold", ACCOUNTS[23])
-    assert [(c.image, c.accounts) for c in t.apply().done] == [("m-gold", (ACCOUNTS[23],))]
+    assert [(c.images[0], c.accounts) for c in t.apply().done] == [("m-gold", (ACCOUNTS[23],))]
     assert t.access()["m-gold"] == set(ACCOUNTS)
 
 
@@ -49,7 +49,7 @@ def test_the_second_and_third_image_are_treated_like_the_first(trial: Trials) ->
         t.move(account, "root")
     changes = t.apply().done
     assert {(c.action, c.accounts) for c in changes} == {("revoke", tuple(ACCOUNTS[:3]))}
-    assert [c.image for c in changes] == ["m-bronze", "m-gold", "m-silver"]
+    assert [c.images[0] for c in changes] == ["m-bronze", "m-gold", "m-silver"]
 
 
 def test_a_read_that_failed_does_not_look_like_a_clean_one(trial: Trials) -> None:

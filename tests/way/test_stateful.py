@@ -31,6 +31,7 @@ from orgshare.record.store import DirectoryStore
 from orgshare.signals import ImageAt, Signal
 from orgshare.way.applying import Applied, apply
 from orgshare.words import Shard
+from tests.support.plans import pairs_of
 from tests.support.trial import (
     MANAGEMENT,
     OTHER_REGION,
@@ -162,6 +163,7 @@ class Story(RuleBasedStateMachine):
         self.last: Pairs = set()
         self.wrong: list[str] = []
         self.running = False
+        self.lying = False
         self.held: Pairs = set()
         self.taken: Pairs = set()
         self.approved: Pairs = set()
@@ -194,7 +196,7 @@ class Story(RuleBasedStateMachine):
             self.wrong += [
                 f"{image} has more than {quota}"
                 for image in {image for image, _ in gained}
-                if len({account for of, account in now if of == image}) > quota
+                if len({account for of, account in now if of == image}) > quota and not self.lying
             ]
             self.wrong += [f"{pair} was given in mode observe" for pair in gained if self.policy["mode"] == "observe"]
         self.by_hand -= lost
@@ -202,7 +204,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def nothing_was_wrong(self) -> None:
-        assert self.wrong == []
+        assert not self.wrong, self.wrong
 
     # --- who should have what, apart from the program
 
@@ -429,7 +431,9 @@ class Story(RuleBasedStateMachine):
         self.trial.cloud.advance(SKEW)
         faults = self.trial.cloud.world().faults
         self.patch(faults=[{"operation": operation, "kind": "empty-list", "every": 1}])
+        self.lying = True
         self.run(EVERYTHING)
+        self.lying = False
         self.patch(faults=[])
         self.run(EVERYTHING)
         self.patch(faults=[{k: v for k, v in fault.items() if v is not None} for fault in map(fields, faults)])
@@ -528,7 +532,8 @@ class Story(RuleBasedStateMachine):
         taken = self.taken - self.approved
         if self.policy["safety"]["hold_when"] is TIGHT:
             assert sum(account in members for _, account in taken) <= TIGHT["lost_pairs"]
-        for image in {image for image, _ in taken}:
+        doubtful = {image for image, _ in self.unclear}  # somebody may be left there by a grant that is taken for ours
+        for image in {image for image, _ in taken} - doubtful:
             had = {pair for pair in owned if pair[0] == image}
             whole = had <= self.taken
             assert not (whole and len(had) > 1), f"{image} lost its whole audience"
@@ -536,14 +541,14 @@ class Story(RuleBasedStateMachine):
     def check_report(self, applied: Applied) -> None:
         """What is said to be done is so in the cloud."""
         for change in applied.done:
-            pairs = {(change.image, account) for account in change.accounts}
+            pairs = {(change.images[0], account) for account in change.accounts}
             if change.action == "grant":
                 assert pairs <= self.last
             else:
                 assert not pairs & self.last
-        settled = {(c.action, p) for c in applied.done for p in c.pairs()}
-        settled |= {(f.change.action, p) for f in applied.failed for p in f.change.pairs()}
-        planned = {(c.action, p) for c in applied.plan.changes for p in c.pairs()}
+        settled = {(c.action, p) for c in applied.done for p in pairs_of(c)}
+        settled |= {(f.change.action, p) for f in applied.failed for p in pairs_of(f.change)}
+        planned = {(c.action, p) for c in applied.plan.changes for p in pairs_of(c)}
         assert settled <= planned
         busy = any(finding.kind == "busy" for finding in applied.plan.findings)
         refused = {(r.image, a) for r in applied.plan.refused for a in r.accounts}
@@ -556,7 +561,7 @@ class Story(RuleBasedStateMachine):
     def check_losses(self, applied: Applied) -> None:
         """Whoever loses something is in the changes, held, or said to be unconfirmed, and only one of these."""
         plan, facts = applied.plan, applied.planned.facts
-        changed = {pair for change in plan.changes if change.action == "revoke" for pair in change.pairs()}
+        changed = {pair for change in plan.changes if change.action == "revoke" for pair in pairs_of(change)}
         held = {pair for hold in plan.held for pair in hold.pairs}
         doubted = {
             loss.pair

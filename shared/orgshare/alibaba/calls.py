@@ -3,7 +3,10 @@
 The SDK retries nothing by itself, reports a lost connection as an exception without a code, and tells throttling apart
 only when the gateway sends a header of its own; so the code decides, never the HTTP status. A read that fails is tried
 again. A write is tried again only when it certainly was not carried out: after a lost answer or a server's fault the
-caller has to look first.
+caller has to look first. What passes only when something else has finished is no more tried again here than any other
+refusal: it takes minutes, so the caller comes back in a later run and knows it by its code. So it is with Resource
+Sharing's AssociateConflict, DisassociateConflict and ResourceShareStatusMismatchAction
+(https://www.alibabacloud.com/help/en/resource-management/resource-sharing/developer-reference/api-resourcesharing-2020-01-10-associateresourceshare).
 
 Error codes and their meaning: https://www.alibabacloud.com/help/doc-detail/437902.htm (throttling is per account, API
 and region).
@@ -108,7 +111,7 @@ def _sorted(operation: str, error: Exception, *, writes: bool) -> Exception:
         return _answered(operation, error, code, writes=writes)
     if type(error).__name__ == "UnretryableException":
         inner = getattr(error, "inner_exception", None) or error
-        text = _one_line(str(getattr(inner, "message", None) or inner))
+        text = one_line(str(getattr(inner, "message", None) or inner))
         if "json format" in text and not writes:
             return Malformed(f"{operation}: the answer could not be parsed: {text}")
         return NoAnswer(f"{operation}: no answer: {text}")
@@ -121,7 +124,7 @@ def _answered(operation: str, error: Exception, code: str, *, writes: bool) -> E
     data = getattr(error, "data", None)
     details = data if isinstance(data, dict) else {}
     request_id = str(getattr(error, "request_id", None) or details.get("RequestId") or "")
-    message = _one_line(str(details.get("Message") or getattr(error, "message", "")))
+    message = one_line(str(details.get("Message") or getattr(error, "message", "")))
     text = f"{operation}: {code}: {message}" + (f" (request {request_id})" if request_id else "")
     status = getattr(error, "status_code", None)
     if code.startswith(_CREDENTIALS):
@@ -134,7 +137,7 @@ def _answered(operation: str, error: Exception, code: str, *, writes: bool) -> E
     return Refused(text, code=code, request_id=request_id)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A message on one line, without what may sign a request: query strings are cut off."""
     text = re.sub(r"(https?://[^\s?]+)\?\S+", r"\1?…", text)
     return re.sub(r"(url: [^\s?]*)\?\S+", r"\1?…", re.sub(r"\s+", " ", text)).strip()

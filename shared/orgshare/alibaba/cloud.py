@@ -23,8 +23,9 @@ from orgshare import __version__
 from orgshare.alibaba.calls import Calls, required
 from orgshare.alibaba.directory import ResourceDirectory
 from orgshare.alibaba.images import EcsImages, regions
+from orgshare.alibaba.shares import ResourceShares, sharing_client
 from orgshare.policy.model import Policy
-from orgshare.ports import Directory, ImageService
+from orgshare.ports import Directory, ImageService, ShareService
 from orgshare.words import Shard
 
 ROLE_SESSION = timedelta(hours=1)
@@ -51,7 +52,7 @@ def _say_nothing(_: logging.LogRecord) -> bool:
 
 def load_sdks() -> None:
     """Import the SDKs, which takes most of a second, before the first call needs them."""
-    for sdk in ("ecs20140526", "resourcemanager20200331", "sts20150401"):
+    for sdk in ("ecs20140526", "resourcemanager20200331", "resourcesharing20200110", "sts20150401"):
         importlib.import_module(f"alibabacloud_{sdk}.client")
 
 
@@ -115,6 +116,11 @@ class AlibabaCloud:
     def images(self, shard: Shard) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
         return EcsImages(self._ecs(shard.owner, shard.region), self._calls, shard)
+
+    def shares(self, shard: Shard) -> ShareService:
+        """The resource shares of one shard, through the owner's role if the policy names one."""
+        config = self._config(self._as(self._policy.owner(shard.owner).role), shard.region)
+        return ResourceShares(sharing_client(config), self._calls)
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""

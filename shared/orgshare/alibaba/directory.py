@@ -4,8 +4,8 @@ Only the management account (or a delegated administrator) may list members
 (https://help.aliyun.com/en/resource-management/developer-reference/api-resourcemanager-2020-03-31-listaccounts), so
 this is used with its credentials or a role in it. Every row is a member whatever its Status says.
 
-What can go wrong: a row without a path. A member whose place is not known must not be taken for one outside every
-folder, so such an answer is malformed.
+What can go wrong: a row without a path. A member or folder whose place is not known must not be taken for one outside
+every folder, so such an answer is malformed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from orgshare.words import Member
 NO_SUCH_ACCOUNT = "EntityNotExists.Account"
 """The one code that proves that an account is not in the organization."""
 
-NO_SUCH_FOLDER = "EntityNotExists.Folder"
+NO_SUCH_FOLDER = ("EntityNotExists.Folder", "InvalidParameter.FolderId")
+"""The codes for a folder id that is of none, and for what has not even the form of one.
+
+https://www.alibabacloud.com/help/en/resource-management/developer-reference/api-resourcemanager-2020-03-31-getfolder
+"""
 
 
 class ResourceDirectory:
@@ -84,21 +88,52 @@ class ResourceDirectory:
 
         return self._calls.read(operation, call)
 
-    def folder_exists(self, folder: str) -> bool:
-        """Whether the directory has this folder."""
+    def folder(self, folder: str) -> tuple[str, ...] | None:
+        """A folder's chain from Root down to itself; ``None`` only for the codes that say it does not exist."""
         operation = "resourcemanager:GetFolder"
         request = self._models.GetFolderRequest(folder_id=folder)
 
-        def call() -> bool:
+        def call() -> tuple[str, ...]:
             body = required(self._client.get_folder(request).body, operation, "a body")
-            return bool(required(body.folder, operation, "Folder").folder_id == folder)
+            row = required(body.folder, operation, "Folder")
+            return _chain(required(row.resource_directory_path, operation, "ResourceDirectoryPath"), folder, operation)
 
         try:
             return self._calls.read(operation, call)
         except Refused as error:
-            if error.code in (NO_SUCH_FOLDER, "InvalidParameter.FolderId"):
-                return False
+            if error.code in NO_SUCH_FOLDER:
+                return None
             raise
+
+    def subfolders(self, folder: str, page: int) -> Page[str]:
+        """One page of the folders directly below a folder.
+
+        https://help.aliyun.com/zh/resource-management/api-listfoldersforparent
+        """
+        operation = "resourcemanager:ListFoldersForParent"
+        request = self._models.ListFoldersForParentRequest(
+            parent_folder_id=folder, page_number=page, page_size=PAGE_SIZE
+        )
+
+        def call() -> Page[str]:
+            body = required(self._client.list_folders_for_parent(request).body, operation, "a body")
+            rows = required(required(body.folders, operation, "Folders").folder, operation, "Folders.Folder")
+            return Page(
+                rows=tuple(required(row.folder_id, operation, "FolderId") for row in rows),
+                total=count(body.total_count, operation, "TotalCount"),
+            )
+
+        return self._calls.read(operation, call)
+
+
+def _chain(path: str, folder: str, operation: str) -> tuple[str, ...]:
+    """The folders of ``rd-…/r-…/fd-…``, the last of which has to be this folder."""
+    directory, *chain = path.split("/")
+    below = chain[1:]
+    well_formed = directory.startswith("rd-") and chain and chain[0].startswith("r-")
+    if not well_formed or not all(one.startswith("fd-") for one in below) or chain[-1] != folder:
+        raise Malformed(f"{operation}: asked for {folder}, got the path {path!r}")
+    return tuple(chain)
 
 
 def _member(row: Any, tags: Any, operation: str) -> Member:

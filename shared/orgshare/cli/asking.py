@@ -49,7 +49,7 @@ def status(terminal: Terminal, *, policy: str | None, **options: Any) -> int:
         except StopRun as error:
             directory = runtime.state.beginning.directory
             return stopped(terminal, error, unread_status_document(runtime.policy, directory, str(error)))
-        document = status_document(planned)
+        document = status_document(planned, with_images=terminal.json)
         terminal.answer(document, status_lines(overview(planned), document, names_of(planned)))
         return statuses.of_answer(document)
 
@@ -90,9 +90,7 @@ def _who_has(terminal: Terminal, policy: str | None, image: str) -> int:
     with opened(terminal, policy) as (runtime, _):
         with terminal.progress("reading the cloud"):
             planned, decision = look_at_image(runtime, image)
-        grants = next((r.grants for r in planned.facts.readings if r.image.id == image), None) or ()
-        ledger = planned.facts.ledgers[decision.image.shard]
-        lines = who_has_lines(decision, grants, ledger, names_of(planned, decision.image))
+        lines = who_has_lines(planned, decision, names_of(planned, decision.image))
         terminal.answer(who_document([decision]), lines)
         return statuses.FINE
 
@@ -106,7 +104,7 @@ def _who_can(terminal: Terminal, policy: str | None, account: str) -> int:
         unread = [gap for gap in planned_document(planned)["incomplete"] if "shard" in gap]
         if unread:
             document["incomplete"] = unread
-        lines = who_can_lines(account, planned.decisions.images, names_of(planned))
+        lines = who_can_lines(planned, account, names_of(planned))
         gaps = [each for block in section_lines({"incomplete": unread}, names_of(planned)) for each in block]
         terminal.answer(document, [*lines, *gaps])
         return statuses.of_answer(document)

@@ -60,7 +60,7 @@ class _Numbers(Struct, frozen=True):
 @click.option(
     "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan there too."
 )
-@click.option("--detail", is_flag=True, help="Show every account.")
+@click.option("--detail", is_flag=True, help="Show every account, image and target.")
 @click.option("--strict", is_flag=True, help="End with 1 if something is refused.")
 @command
 def plan(
@@ -168,7 +168,7 @@ def _carried_out(
     deadline = time.monotonic() + wait
     with terminal.progress(f"carrying out {counted(len(planned.plan.changes), 'change')}"):
         applied = carry_out_plan(runtime, planned)
-    agreed = {(change.action, pair) for change in planned.plan.changes for pair in change.pairs()}
+    agreed = {part for change in planned.plan.changes for part in change.parts()}
     number = 0
     while _unsettled(applied) and time.monotonic() < deadline:
         pause = min(PAUSES[min(number, len(PAUSES) - 1)], max(deadline - time.monotonic(), 0))
@@ -181,13 +181,17 @@ def _carried_out(
             terminal.trace(error)
             terminal.error(f"while waiting: {error}")
             return replace(applied, plan=replace(applied.plan, incomplete=unread(runtime.policy, str(error))))
-        wanted = {(change.action, pair) for change in again.plan.changes for pair in change.pairs()}
-        if ask_again and not wanted <= agreed:
+        if ask_again and not all(_is_agreed(change, agreed) for change in again.plan.changes):
             terminal.say("new changes are due, which nobody agreed to; apply again to see them")
             break
         with terminal.progress("carrying out what is left"):
             applied = _both(applied, carry_out_plan(runtime, again))
     return applied
+
+
+def _is_agreed(change: Change, agreed: set[tuple[str, ...]]) -> bool:
+    """Whether everything of a change was agreed to: of a share that was new then, by what it was made for."""
+    return change.parts() <= agreed or (bool(change.audience) and replace(change, share="").parts() <= agreed)
 
 
 def _unsettled(applied: Applied) -> bool:
@@ -201,21 +205,24 @@ def _both(first: Applied, second: Applied) -> Applied:
 
 
 def _union(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """Changes with those of one image and action made one."""
-    merged: dict[tuple[str, object, str], Change] = {}
+    """Changes with those of one action that speak of one image or one share made one."""
+    merged: dict[tuple[object, ...], Change] = {}
     for change in changes:
-        key = (change.action, change.shard, change.image)
+        direct = change.action in ("grant", "revoke")
+        key = (change.action, change.shard, change.images if direct else change.share or change.audience)
         before = merged.get(key)
         if before is None:
             merged[key] = change
             continue
-        new = set(change.accounts) - set(before.accounts)
+        new = len(change.parts() - before.parts())
         merged[key] = replace(
             change,
+            images=tuple(sorted({*before.images, *change.images})),
             accounts=tuple(sorted({*before.accounts, *change.accounts})),
+            targets=tuple(sorted({*before.targets, *change.targets})),
             rules=tuple(sorted({*before.rules, *change.rules})),
-            gained=before.gained + (len(new) if change.gained else 0),
-            lost=before.lost + min(len(new), change.lost),
+            gained=before.gained + (min(new, change.gained) if direct else change.gained),
+            lost=before.lost + (min(new, change.lost) if direct else change.lost),
         )
     return in_order(merged.values())
 

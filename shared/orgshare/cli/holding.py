@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -23,11 +22,12 @@ from orgshare.policy.model import Policy
 from orgshare.record.state import State, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.report.answer_text import holds_lines
-from orgshare.report.documents import holds_document, moment
+from orgshare.report.documents import Remembered, holds_document
 from orgshare.report.lines import counted
 from orgshare.report.names import Names
+from orgshare.report.times import moment
 from orgshare.wiring import new_run, utc_now
-from orgshare.words import Shard
+from orgshare.words import Pair, Shard
 
 
 @click.command()
@@ -42,7 +42,7 @@ def holds(terminal: Terminal, *, id: str | None, policy: str | None) -> int:  # 
     approvals = record.approvals
     if id is not None:
         approvals = tuple(a for a in approvals if not frozenset(a.pairs).isdisjoint(chosen[0].pairs))
-    document = holds_document(chosen, approvals, _shards(state), now)
+    document = holds_document(chosen, approvals, _remembered(state), now)
     lines = holds_lines(document, approvals, _partners(of), now=now, detail=id is not None)
     terminal.answer(document, lines)
     return statuses.FINE
@@ -92,9 +92,19 @@ def _hold(record: GuardRecord, beginning: str) -> RecordedHold:
     raise ConfigurationError(f"hold {beginning}: there is no such hold; there is {known}")
 
 
-def _shards(state: State) -> Mapping[str, Shard]:
-    """Where each image is that the state knows."""
-    return {image: shard for shard in state.shards() for image in state.read(shard).ledger.grants}
+def _remembered(state: State) -> Remembered:
+    """What the ledgers know of every image that we shared, directly or in a resource share."""
+    shards: dict[str, Shard] = {}
+    shared: set[str] = set()
+    granted: set[Pair] = set()
+    for shard in state.shards():
+        ledger = state.read(shard).ledger
+        inside = {entity for rows in ledger.shares.values() for entity in rows if entity.startswith("m-")}
+        shards |= dict.fromkeys((*inside, *ledger.grants), shard)
+        shared |= inside
+        for direct in (ledger.grants, ledger.strangers):
+            granted |= {Pair(image, account) for image, accounts in direct.items() for account in accounts}
+    return Remembered(shards, frozenset(shared), frozenset(granted))
 
 
 def _partners(policy: Policy) -> Names:

@@ -197,7 +197,7 @@ def opened(terminal: Terminal, policy: str | None) -> Iterator[tuple[Runtime, Se
 
 
 def _writes(operation: str) -> bool:
-    return not operation.partition(":")[2].startswith(("Describe", "List", "Get", "AssumeRole"))
+    return not operation.partition(":")[2].startswith(("Describe", "List", "Get", "Check", "AssumeRole"))
 
 
 def knock(settings: Settings) -> None:

@@ -22,10 +22,10 @@ from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, Nobody
 from orgshare.policy.loading import load
 from orgshare.record.state import BEGINNING
 from orgshare.record.store import DirectoryStore
-from orgshare.report.documents import moment
 from orgshare.report.lines import counted
 from orgshare.report.names import NO_NAMES
 from orgshare.report.plan_text import report_lines
+from orgshare.report.times import moment
 from orgshare.settings import POLICY, read_settings
 from orgshare.wiring import begin_state, make_cloud, new_run
 

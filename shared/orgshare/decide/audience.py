@@ -46,13 +46,13 @@ class Places(Struct, frozen=True):
 
     def members_of(self, folder: str) -> frozenset[str]:
         """Everybody below a folder; ``root`` stands for Root."""
-        if folder in ("root", self.organization.root):
+        if self.organization.is_root(folder):
             return frozenset(self.organization.members)
         return self.below.get(folder, frozenset())
 
     def knows(self, folder: str) -> bool:
         """Whether the folder exists; one without members is known only because it was asked for."""
-        return folder in {"root", self.organization.root} or folder in self.organization.folders
+        return self.organization.is_root(folder) or folder in self.organization.folders
 
 
 def places(organization: Organization) -> Places:
@@ -101,11 +101,10 @@ def _resolve(
         wanted -= taken_away.accounts
         for folder in taken_away.folders:
             wanted -= where.members_of(folder)
-    unread = sorted(organization.unread_folders.intersection(audience.folders))
     frozen = (
         never_frozen
         or _why_frozen("except", audience.excluded, where, known_accounts)
-        or (f"folder {unread[0]} could not be read" if unread else "")
+        or _why_unread(rule, organization)
     )
     return Resolved(
         rule=rule,
@@ -136,6 +135,17 @@ def _why_frozen(key: str, exclusion: Exclusion, where: Places, known_accounts: I
         if not where.knows(folder):
             known = "could not be read" if folder in where.organization.unread_folders else "does not exist"
             return f"{key} names folder {folder}, which {known}; correct the id or remove it"
+    return ""
+
+
+def _why_unread(rule: Rule, organization: Organization) -> str:
+    """What of the organization could not be read and bears on the rule: a folder of it, or the subfolders of one."""
+    named = {organization.root if organization.is_root(folder) else folder for folder in rule.audience.folders}
+    for folder in sorted(organization.unread_folders):
+        if folder in named and folder not in organization.folders:
+            return f"folder {folder} could not be read"
+        if rule.channel != "direct" and not named.isdisjoint(organization.folders.get(folder, ())):
+            return f"the subfolders of {folder} could not be read"
     return ""
 
 

@@ -17,12 +17,12 @@ from msgspec import Struct
 
 from orgshare.words import Incomplete, Pair, Shard
 
-Action = Literal["grant", "revoke"]
+Action = Literal["create-share", "associate", "grant", "disassociate", "revoke"]
 
 ORDER: tuple[str, ...] = (
     "trust", "create-share", "associate", "grant", "disassociate", "revoke", "distrust",
 )  # fmt: skip
-"""The order in which changes are listed and carried out. Today's plans hold grants and revokes only."""
+"""The order in which changes are listed and carried out."""
 
 FIRST_ACCOUNTS = 100
 """How many of the accounts of a refusal are named; their number is always given."""
@@ -30,29 +30,42 @@ FIRST_ACCOUNTS = 100
 Reason = Literal[
     "not-own", "not-available", "deprecated", "community", "encrypted-with-service-key", "encrypted-without-role",
     "encrypted-refused", "marketplace-across-sites", "over-quota", "account-refused", "refused",
+    "sharing-not-enabled", "owner-outside", "share-quota", "association-failed",
 ]  # fmt: skip
 
 FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
-    "kept-by-mode", "observed-only", "orphaned", "selects-nothing",
+    "kept-by-mode", "observed-only", "orphaned", "selects-nothing", "double-shared", "channel-fallback",
+    "channel-conflict", "foreign-deployment",
 ]  # fmt: skip
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One grant or revoke of one image, with all its accounts. ``gained`` and ``lost`` count pairs of access."""
+    """One step of a plan. ``gained`` and ``lost`` count pairs of access.
+
+    A grant or a revoke speaks of one image and all its ``accounts``. The others speak of a resource share: all
+    ``images`` and ``targets`` that are associated or disassociated. A share that has yet to be made has no id, but the
+    ``audience`` that it is made for.
+    """
 
     action: Action
     shard: Shard
-    image: str
-    accounts: tuple[str, ...]
-    rules: tuple[str, ...]
-    why: str
+    images: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    share: str = ""
+    audience: str = ""
+    rules: tuple[str, ...] = ()
+    why: str = ""
     gained: int = 0
     lost: int = 0
 
-    def pairs(self) -> Iterable[Pair]:
-        """The pairs that this change touches."""
-        return (Pair(self.image, account) for account in self.accounts)
+    def parts(self) -> frozenset[tuple[str, ...]]:
+        """Everything that the change touches, each for itself, so that two plans can be compared."""
+        place = (self.action, self.share or self.audience)
+        if self.action in ("grant", "revoke"):
+            return frozenset((*place, image, account) for image in self.images for account in self.accounts)
+        return frozenset((*place, entity) for entity in (self.audience, *self.images, *self.targets))
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -76,7 +89,7 @@ class Finding(Struct, frozen=True, order=True):
 
 
 class Pending(Struct, frozen=True, order=True):
-    """Something under way: ``entity`` is image/account."""
+    """Something under way: ``entity`` is image/account, or an image or target of a share."""
 
     share: str
     entity: str
@@ -119,7 +132,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """``sha256:`` of the changes and the held pairs: the same facts give the same digest, wording aside."""
         facts = (
-            [(c.action, c.shard, c.image, c.accounts) for c in self.changes],
+            [(c.action, c.shard, c.share or c.audience, c.images, c.targets, c.accounts) for c in self.changes],
             sorted(pair for hold in self.held for pair in hold.pairs),
         )
         return "sha256:" + hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
@@ -127,7 +140,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Changes in the order in which they are listed and carried out."""
-    return tuple(sorted(changes, key=lambda c: (ORDER.index(c.action), c.shard, c.image)))
+    return tuple(sorted(changes, key=lambda c: (ORDER.index(c.action), c.shard, c.images, c.share, c.audience)))
 
 
 def pairs_id(pairs: Iterable[Pair]) -> str:

@@ -1,25 +1,32 @@
 """From decisions and the guard's holds to the plan.
 
 What can go wrong is a loss that is neither in the changes nor held nor said to be incomplete: it would be forgotten
-silently. So every loss ends in exactly one of the three.
+silently. So every loss ends in exactly one of the three, and a row that may not leave its share yet is said to wait.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from orgshare.decide.audience import Resolved
-from orgshare.decide.decisions import Cause, Decisions, Facts, ImageDecision, Loss
-from orgshare.decide.plan import Change, Finding, Hold, Plan, Summary, in_order
-from orgshare.words import Incomplete, Shard
+from orgshare.decide.decisions import Cut, Decisions, ImageDecision, ShardDecision
+from orgshare.decide.facts import Facts
+from orgshare.decide.losses import Cause, Loss
+from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Summary, in_order
+from orgshare.words import Incomplete, Pair
 
-_CAUSES: Mapping[Cause, str] = {
-    "departed": "left the organization",
-    "audience": "no longer in the audience of a rule",
-    "partner": "no longer named by a rule",
-    "image": "no rule selects the image any more",
-}
+_CAUSES: Mapping[Cause, str] = MappingProxyType(
+    {
+        "departed": "left the organization",
+        "audience": "no longer in the audience of a rule",
+        "partner": "no longer named by a rule",
+        "image": "no rule selects the image any more",
+        "unmanaged": "granted by somebody else and wanted by no rule",
+        "channel": "changed to a direct grant",
+    }
+)
 
 
 def assemble(
@@ -34,19 +41,28 @@ def assemble(
     held = frozenset(pair for hold in holds for pair in hold.pairs)
     changes: list[Change] = []
     gaps: list[Incomplete] = []
+    pending: list[Pending] = []
+    seen: list[Finding] = []
     for decision in decisions.images:
         running = [loss for loss in decision.losses if loss.proven and loss.pair not in held]
         unproven = [loss for loss in decision.losses if not loss.proven and loss.pair not in held]
+        direct = [loss for loss in running if loss.pair.account in decision.direct]
         if decision.grants:
             changes.append(_grant(decision, decisions.audiences))
-        if running or decision.redundant:
-            changes.append(_revoke(decision, running))
+        if direct or decision.redundant:
+            changes.append(_revoke(decision, direct))
         if facts.proof.contradicted:
             unproven = [loss for loss in unproven if not loss.hangs_on_listing]
         if unproven:
             accounts = ", ".join(loss.pair.account for loss in unproven)
             why = f"{decision.image.id}: could not be confirmed, so nothing is revoked from {accounts}"
             gaps.append(Incomplete("shard", str(decision.image.shard), why))
+    losses = {loss.pair: loss for loss in decisions.losses()}
+    for shard in decisions.shards.values():
+        sharing = _Sharing(shard, [d for d in decisions.images if d.image.shard == shard.shard], losses, held)
+        changes += sharing.changes()
+        pending += sharing.pending()
+        seen += sharing.findings()
     changes_in_order = in_order(changes)
     selected = [decision for decision in decisions.images if decision.rules]
     return Plan(
@@ -58,14 +74,16 @@ def assemble(
                 key=lambda r: (r.image, r.reason, r.accounts),
             )
         ),
-        findings=tuple(sorted({*findings, *decisions.findings, *(f for d in decisions.images for f in d.findings)})),
-        pending=tuple(sorted(p for d in decisions.images for p in d.pending)),
+        findings=tuple(
+            sorted({*findings, *seen, *decisions.findings, *(f for d in decisions.images for f in d.findings)})
+        ),
+        pending=tuple(sorted({*pending, *(p for d in decisions.images for p in d.pending)})),
         incomplete=tuple(sorted({*incomplete, *decisions.incomplete, *gaps})),
         summary=Summary(
             images=len(selected),
             accounts=len(frozenset[str]().union(*{d.wanted for d in selected})),
             wanted=sum(len(d.wanted) for d in selected),
-            in_step=sum(len(d.wanted & d.has()) for d in selected),
+            in_step=sum(d.served for d in selected),
             gained=sum(change.gained for change in changes_in_order),
             lost=sum(change.lost for change in changes_in_order),
         ),
@@ -77,17 +95,99 @@ def rules_of(decision: ImageDecision, audiences: tuple[Resolved, ...], account: 
     return tuple(audiences[i].rule.name for i in decision.rules if account in audiences[i].wanted)
 
 
+class _Sharing:
+    """The changes to the resource shares of one shard."""
+
+    def __init__(
+        self,
+        shard: ShardDecision,
+        images: list[ImageDecision],
+        losses: Mapping[Pair, Loss],
+        held: frozenset[Pair],
+    ) -> None:
+        self.shard, self.images, self.losses, self.held = shard, images, losses, held
+        self.by_id = {decision.image.id: decision for decision in images}
+        self.running = [cut for cut in shard.cuts if self._runs(cut)]
+
+    def _runs(self, cut: Cut) -> bool:
+        return cut.block is None and all(self.losses[p].proven and p not in self.held for p in cut.pairs)
+
+    def changes(self) -> Iterable[Change]:
+        shard = self.shard.shard
+        for joining in self.shard.arrangement.joining:
+            place = joining.share or f"new {joining.audience}"
+            served = [d for d in self.images if d.home == place]
+            names = tuple(sorted({n for d in served for n in self.shard.image_rules[d.image.id]}))
+            if not joining.share:
+                yield Change(
+                    action="create-share",
+                    shard=shard,
+                    targets=joining.targets,
+                    audience=joining.audience,
+                    rules=names,
+                    why=f"a resource share for {_counted(len(joining.targets), 'target')}",
+                )
+            yield Change(
+                action="associate",
+                shard=shard,
+                images=joining.images,
+                targets=joining.targets,
+                share=joining.share,
+                audience=joining.audience,
+                rules=names,
+                why=f"wanted by {_rules(names)}",
+                gained=sum(len(d.promised) - sum(a in d.promised for a in d.direct) for d in served),
+            )
+        counted: set[Pair] = set()
+        by_share: dict[str, list[Cut]] = defaultdict(list)
+        for cut in self.running:
+            by_share[cut.share].append(cut)
+        for share, cuts in by_share.items():
+            lost = {pair for cut in cuts for pair in cut.pairs} - counted
+            counted |= lost
+            causes = Counter(self.losses[pair].cause for pair in lost)
+            parts = [f"{number} {_CAUSES[cause]}" for cause, number in sorted(causes.items())]
+            yield Change(
+                action="disassociate",
+                shard=shard,
+                images=tuple(sorted(cut.entity for cut in cuts if not cut.is_target)),
+                targets=tuple(sorted(cut.entity for cut in cuts if cut.is_target)),
+                share=share,
+                rules=tuple(sorted({rule for pair in lost for rule in self.losses[pair].rules})),
+                why="; ".join(parts) or "everybody who is wanted is reached otherwise",
+                lost=sum(number for cause, number in causes.items() if cause != "channel"),
+            )
+
+    def pending(self) -> Iterable[Pending]:
+        yield from self.shard.pending
+        for cut in self.shard.cuts:
+            if cut.block == "waiting":
+                yield Pending(cut.share, cut.entity, f"stays for now: {cut.blocked}", "")
+            elif cut.block is None and cut not in self.running and not cut.pairs <= self.held:
+                yield Pending(
+                    cut.share, cut.entity, "stays for now: part of what it gives is held or not confirmed", ""
+                )
+
+    def findings(self) -> Iterable[Finding]:
+        for cut in self.shard.cuts:
+            if cut.block == "conflict":
+                image = "" if cut.is_target else cut.entity
+                yield Finding("channel-conflict", image, "", f"{cut.entity} stays in {cut.share}: {cut.blocked}")
+
+
 def _grant(decision: ImageDecision, audiences: tuple[Resolved, ...]) -> Change:
     wanting = [audiences[i] for i in decision.rules]
     rules = tuple(a.rule.name for a in wanting if not a.wanted.isdisjoint(decision.grants))
+    covered = decision.coverage.associated.intersection(decision.grants)
+    instead = f"; {len(covered)} of them before a resource share ends" if covered else ""
     return Change(
         action="grant",
         shard=decision.image.shard,
-        image=decision.image.id,
+        images=(decision.image.id,),
         accounts=decision.grants,
         rules=rules,
-        why=f"wanted by {_rules(rules)}",
-        gained=len(decision.grants),
+        why=f"wanted by {_rules(rules)}{instead}",
+        gained=len(decision.grants) - len(covered),
     )
 
 
@@ -99,7 +199,7 @@ def _revoke(decision: ImageDecision, running: list[Loss]) -> Change:
     return Change(
         action="revoke",
         shard=decision.image.shard,
-        image=decision.image.id,
+        images=(decision.image.id,),
         accounts=tuple(sorted((*decision.redundant, *(loss.pair.account for loss in running)))),
         rules=tuple(sorted({rule for loss in running for rule in loss.rules})),
         why="; ".join(parts),
@@ -110,24 +210,33 @@ def _revoke(decision: ImageDecision, running: list[Loss]) -> Change:
 def _with_changes(hold: Hold, decisions: Decisions) -> Hold:
     """The hold with its revocations as changes, for whoever is asked to approve it."""
     pairs = frozenset(hold.pairs)
-    by_image: dict[tuple[Shard, str], list[Loss]] = defaultdict(list)
-    for loss in decisions.losses():
-        if loss.pair in pairs:
-            by_image[loss.shard, loss.pair.image].append(loss)
-    changes = in_order(
-        Change(
-            action="revoke",
-            shard=shard,
-            image=image,
-            accounts=tuple(sorted(loss.pair.account for loss in losses)),
-            rules=tuple(sorted({rule for loss in losses for rule in loss.rules})),
-            why=", ".join(sorted({_CAUSES[loss.cause] for loss in losses})),
-            lost=len(losses),
-        )
-        for (shard, image), losses in by_image.items()
-    )
-    return Hold(id=hold.id, since=hold.since, why=hold.why, pairs=hold.pairs, changes=changes)
+    shares = {pair: cut.share for shard in decisions.shards.values() for cut in shard.cuts for pair in cut.pairs}
+    changes = []
+    for decision in decisions.images:
+        parts: dict[str, list[Loss]] = defaultdict(list)
+        for loss in decision.losses:
+            if loss.pair in pairs:
+                direct = loss.pair.account in decision.direct and loss.cause != "channel"
+                parts["" if direct else shares.get(loss.pair, "")].append(loss)
+        for share, part in parts.items():
+            changes.append(
+                Change(
+                    action="disassociate" if share else "revoke",
+                    shard=decision.image.shard,
+                    images=(decision.image.id,),
+                    accounts=tuple(sorted(loss.pair.account for loss in part)),
+                    share=share,
+                    rules=tuple(sorted({rule for loss in part for rule in loss.rules})),
+                    why=", ".join(sorted({_CAUSES[loss.cause] for loss in part})),
+                    lost=len(part),
+                )
+            )
+    return Hold(id=hold.id, since=hold.since, why=hold.why, pairs=hold.pairs, changes=in_order(changes))
 
 
 def _rules(names: tuple[str, ...]) -> str:
     return f"rule {names[0]}" if len(names) == 1 else "rules " + ", ".join(names)
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number} {one if number == 1 else one + 's'}"

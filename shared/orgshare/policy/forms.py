@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date
-from typing import TypeVar
+from datetime import date, timedelta
+from typing import Literal, TypeVar
 
 from orgshare.policy.yaml_places import Value, bare, control_character, either
 
@@ -32,10 +32,17 @@ _REGION = re.compile(r"[a-z]{2,3}-[a-z]{3,20}(-[a-z][a-z0-9]{1,20}|-[0-9]{1,3}){
 _ZONE = re.compile(rf"(?P<region>{_REGION.pattern})-?[a-z]")
 _IMAGE = re.compile(r"m-[A-Za-z0-9-]{1,64}")
 _ROLE = re.compile(r"acs:ram::(?P<account>[0-9]{5,16}):role/[A-Za-z0-9._-]{1,64}")
-_DURATION = re.compile(r"([0-9]{1,6})[smhd]")
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 _DEPLOYMENT = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 _EXAMPLE = "1000000000000001"
+_UNKNOWN_YES_NO: tuple[Literal["unknown", "yes", "no"], ...] = ("unknown", "yes", "no")
 
 
 def text(expected: str, *, may_be_empty: bool = False) -> Form[str]:
@@ -141,13 +148,32 @@ def is_duration(value: Value) -> bool:
     return _DURATION.fullmatch(value.raw) is not None
 
 
-def duration(value: Value) -> int:
-    """The number in a duration such as ``15m``, without the unit: so far only 0 can be asked for."""
+def duration(value: Value) -> timedelta:
+    """A time such as ``15m``: a whole number of seconds, minutes, hours or days."""
     match = _DURATION.fullmatch(value.raw)
     if match is None:
         value.problem(f"got {value.got}", "a duration, such as 0s, 15m, 24h or 7d")
-        return 0
-    return int(match[1])
+        return timedelta()
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def duration_up_to(days: int) -> Form[timedelta]:
+    """A duration of at most so many days."""
+
+    def read(value: Value) -> timedelta:
+        time = duration(value)
+        if time > timedelta(days=days):
+            value.problem(f"got {value.got}", f"a duration of at most {days}d")
+        return time
+
+    return read
+
+
+def unknown_yes_no(value: Value) -> Literal["unknown", "yes", "no"]:
+    """Unknown, yes or no; YAML makes a truth value of a bare yes or no, in whatever way it is spelt."""
+    if value.kind == "bool":
+        return "yes" if flag(value) else "no"
+    return choice(_UNKNOWN_YES_NO)(value)
 
 
 def whole(*, least: int) -> Form[int]:

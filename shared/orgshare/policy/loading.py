@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ from orgshare.policy.forms import Form
 from orgshare.policy.model import (
     ACCOUNTS_PER_IMAGE,
     MODES,
+    SETTLE,
     Audience,
     Channel,
     DirectoryReader,
@@ -32,6 +34,7 @@ from orgshare.policy.model import (
     Partner,
     Policy,
     Rule,
+    Unmanaged,
 )
 from orgshare.policy.yaml_places import MAX_BYTES, Value, either, shown
 
@@ -43,11 +46,19 @@ _RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", 
 _SELECTORS = ("ids", "name", "family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
 _MAY_BE_EMPTY = ("accounts", "partners")
-_CHANNELS: tuple[Channel, ...] = ("auto", "direct")
+_CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
+_UNMANAGED: tuple[Unmanaged, ...] = ("keep", "revoke")
 _STATE = "file:///absolute/folder, or file:folder relative to the policy's own folder"
 _NONE: Mapping[str, Any] = MappingProxyType({})
 # Percentages as floats, so that a default and the same number written down have one digest.
 _LIMITS = Limits(lost_percent=float(Limits().lost_percent), departed_percent=float(Limits().departed_percent))
+_LONGEST_SETTLE = 30
+"""Days: more would mean that no share is ever trusted, which is said better with ``channel: direct``."""
+
+
+class _Safety(NamedTuple):
+    limits: Limits = _LIMITS
+    unmanaged: Unmanaged = "keep"
 
 
 def load(path: str | Path) -> Policy:
@@ -95,6 +106,7 @@ def _policy(root: Value, base: Path) -> Policy:
     mode: Mode = _read(fields, "mode", forms.choice(MODES), "enforce")
     state = _read(fields, "state", _state, PurePosixPath())
     owners: tuple[Owner, ...] = _read(fields, "owners", _owners, ())
+    safety = _read(fields, "safety", _safety, _Safety())
     policy = Policy(
         deployment=_read(fields, "deployment", forms.deployment_name, ""),
         mode=mode,
@@ -103,7 +115,8 @@ def _policy(root: Value, base: Path) -> Policy:
         owners=owners,
         rules=_read(fields, "rules", lambda value: _rules(value, mode, owners), ()),
         never=_read(fields, "never", _exclusion, Exclusion()),
-        limits=_read(fields, "safety", _safety, _LIMITS),
+        limits=safety.limits,
+        unmanaged=safety.unmanaged,
         source=root.document.source,
     )
     return msgspec.structs.replace(policy, digest="" if root.document.problems else _digest(policy, state))
@@ -134,15 +147,14 @@ def _state(value: Value) -> PurePosixPath:
 
 def _directory(value: Value) -> DirectoryReader:
     required = {"account": "the id of the management account, in quotes"}
-    later = {"nested_folder_targets": _unknown_yes_no, "settle": forms.duration}
-    fields = _fields(value, required=required, optional=("role",), later=later)
+    fields = _fields(value, required=required, optional=("role", "nested_folder_targets", "settle"))
     account = _read(fields, "account", forms.account_id, "")
-    return DirectoryReader(account, _read(fields, "role", forms.role_in(account), None))
-
-
-def _unknown_yes_no(value: Value) -> None:
-    if value.kind != "bool":  # YAML makes that of a bare yes or no
-        forms.choice(("unknown", "yes", "no"))(value)
+    return DirectoryReader(
+        account,
+        role=_read(fields, "role", forms.role_in(account), None),
+        nested_folder_targets=_read(fields, "nested_folder_targets", forms.unknown_yes_no, "unknown"),
+        settle=_read(fields, "settle", forms.duration_up_to(_LONGEST_SETTLE), SETTLE),
+    )
 
 
 def _owners(value: Value) -> tuple[Owner, ...]:
@@ -205,7 +217,7 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner]) -> Rule:
         name=_read(fields, "name", forms.text(required["name"]), ""),
         images=_read(fields, "images", lambda images: _images(images, owners), ImageSelector()),
         audience=_read(fields, "audience", _audience, Audience()),
-        channel=_read(fields, "channel", forms.choice(_CHANNELS, later=("directory",)), "auto"),
+        channel=_read(fields, "channel", forms.choice(_CHANNELS), "auto"),
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
         place=f"{value.document.source}:{value.line}",
     )
@@ -315,12 +327,11 @@ def _partner(value: Value) -> Partner:
 def _exclusion(value: Value) -> Exclusion:
     """``except`` and ``never``. An empty list is as clear here as none: it takes nobody away."""
     fields = _fields(value, optional=("accounts", "folders", "accept_moves"))
-    if _read(fields, "accept_moves", forms.flag, default=False):
-        fields["accept_moves"].problem("true is not in this version", "false")
     folders = fields["folders"].items("a list of folder ids") if "folders" in fields else []
     return Exclusion(
         accounts=_read(fields, "accounts", _accounts, frozenset()),
         folders=frozenset(map(forms.folder_id, folders)),
+        accept_moves=_read(fields, "accept_moves", forms.flag, default=False),
     )
 
 
@@ -337,14 +348,16 @@ def _tags(value: Value) -> Tags:
     return tuple(sorted(tags.items()))
 
 
-def _safety(value: Value) -> Limits:
+def _safety(value: Value) -> _Safety:
     fields = _fields(value, optional=("hold_when", "partners", "grace", "on_leave", "unmanaged"))
     _read(fields, "partners", forms.choice(("run",), later=("hold",)), None)
-    _read(fields, "unmanaged", forms.choice(("keep",), later=("adopt", "revoke")), None)
     _read(fields, "on_leave", _on_leave, None)
-    if _read(fields, "grace", forms.duration, 0):
+    if _read(fields, "grace", forms.duration, timedelta()):
         fields["grace"].problem(f"{fields['grace'].got} is not in this version", "0s")
-    return _read(fields, "hold_when", _hold_when, _LIMITS)
+    return _Safety(
+        limits=_read(fields, "hold_when", _hold_when, _LIMITS),
+        unmanaged=_read(fields, "unmanaged", forms.choice(_UNMANAGED, later=("adopt",)), "keep"),
+    )
 
 
 def _on_leave(value: Value) -> None:

@@ -6,13 +6,15 @@ sees a raw key. A mistake here would be a default that widens access: every defa
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from msgspec import Struct
 
 Mode = Literal["observe", "add", "enforce"]
-Channel = Literal["auto", "direct"]
+Channel = Literal["auto", "directory", "direct"]
+Nested = Literal["unknown", "yes", "no"]
+Unmanaged = Literal["keep", "revoke"]
 
 MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
 """From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
@@ -24,11 +26,24 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimag
 """
 
 
+SETTLE = timedelta(minutes=15)
+"""How long an account must have been seen in its place before a share with that place is sure to reach it.
+
+How soon a join or a move takes effect in resource shares is not documented.
+"""
+
+
 class DirectoryReader(Struct, frozen=True):
-    """How the organization is read: as the management account, or through a role in it."""
+    """How the organization is read: as the management account, or through a role in it.
+
+    ``nested_folder_targets`` is whether a folder as a target of a resource share reaches its subfolders too, which is
+    not documented. ``settle`` is a duration.
+    """
 
     account: str
     role: str | None = None
+    nested_folder_targets: Nested = "unknown"
+    settle: timedelta = SETTLE
 
 
 class Owner(Struct, frozen=True):
@@ -60,10 +75,15 @@ class Partner(Struct, frozen=True):
 
 
 class Exclusion(Struct, frozen=True):
-    """Accounts and folders (with all their subfolders) that are taken away."""
+    """Accounts and folders (with all their subfolders) that are taken away.
+
+    With ``accept_moves``, folders may be shared with although an excluded account could move into them: it would have
+    the images until the next run.
+    """
 
     accounts: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
+    accept_moves: bool = False
 
 
 class Audience(Struct, frozen=True):
@@ -110,6 +130,7 @@ class Policy(Struct, frozen=True):
     rules: tuple[Rule, ...]
     never: Exclusion = Exclusion()
     limits: Limits = Limits()
+    unmanaged: Unmanaged = "keep"
     source: str = ""
     digest: str = ""
 

@@ -15,12 +15,16 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import REFUSAL_STANDS, Decisions, Facts, ImageDecision
+from orgshare.decide.decisions import Decisions, ImageDecision, ShardDecision
+from orgshare.decide.facts import Facts
 from orgshare.decide.plan import Reason
 from orgshare.decide.planning import rules_of
-from orgshare.errors import Refused
+from orgshare.decide.refusals import REFUSAL_STANDS
+from orgshare.decide.shares import CREATE, Joining, audience_key
+from orgshare.errors import Refused, VendorError
+from orgshare.execute.associating import ShareOutcome
 from orgshare.execute.sharing import OF_THE_IMAGE, Outcome
-from orgshare.ledger import Entry, Ledger, RememberedRefusal, settle
+from orgshare.ledger import Entry, Ledger, RememberedRefusal, Setback, settle
 from orgshare.words import Grant
 
 _REASONS: Mapping[str, Reason] = {
@@ -57,13 +61,23 @@ def settled(
     images: Iterable[ImageDecision],
     readings: Mapping[str, tuple[Grant, ...]],
 ) -> Ledger:
-    """The ledger of a shard after this run's readings: what was seen, what was not, and who wants it now."""
+    """The ledger of a shard after this run's readings: what was seen, what was not, and who wants it now.
+
+    A row of an account that a resource share may reach too says nothing against our grant: the cloud may list the
+    share's own time.
+    """
     members = facts.organization.members
     for decision in images:
         image = decision.image.id
+        if facts.policy.unmanaged == "revoke" or image in ledger.strangers:
+            ledger = ledger.with_strangers(image, decision.strangers)
         if image not in ledger.grants:
             continue
-        entries = settle(ledger.entries(image), readings[image], facts.now)
+        before = ledger.entries(image)
+        entries = settle(before, readings[image], facts.now)
+        for account in {grant.account for grant in readings[image]} & before.keys() & decision.coverage.possible:
+            if account not in decision.ours:
+                entries[account] = before[account]
         for account, entry in entries.items():
             if account in decision.wanted:
                 entries[account] = replace(
@@ -76,6 +90,24 @@ def settled(
         standing = tuple(refusal for refusal in refusals if facts.now - refusal.at < REFUSAL_STANDS)
         if standing != refusals:
             ledger = ledger.with_refusals(image, standing)
+    return ledger
+
+
+def settled_rows(ledger: Ledger, decision: ShardDecision, images: Iterable[ImageDecision]) -> Ledger:
+    """The ledger with the rules that stand behind our rows now; what should leave keeps those it was made for."""
+    homes = {image.image.id: image for image in images if image.home}
+    keys = {image.home: audience_key(image.directory.targets) for image in homes.values()}
+    for share, entries in ledger.shares.items():
+        rows = {}
+        for entity, entry in entries.items():
+            image = homes.get(entity)
+            rules = entry.rules
+            if image is not None and image.home == share:
+                rules = decision.image_rules[entity]
+            elif share in keys:
+                rules = decision.target_rules.get((keys[share], entity), rules)
+            rows[entity] = entry if rules == entry.rules else replace(entry, rules=rules)
+        ledger = ledger.with_rows(share, rows)
     return ledger
 
 
@@ -95,8 +127,65 @@ def intended(ledger: Ledger, facts: Facts, decisions: Decisions, granting: Itera
     return ledger
 
 
-def recorded(ledger: Ledger, outcomes: Iterable[Outcome], now: datetime) -> Ledger:
-    """The ledger after the calls of a run."""
+def associations_intended(
+    ledger: Ledger, decision: ShardDecision, share: str, joining: Joining, now: datetime
+) -> Ledger:
+    """The ledger with every row that is about to be made in a share."""
+    entries = dict(ledger.rows(share))
+    rules = {image: decision.image_rules.get(image, ()) for image in joining.images}
+    rules |= {target: decision.target_rules.get((joining.audience, target), ()) for target in joining.targets}
+    for entity, names in rules.items():
+        known = entries.get(entity)
+        entries[entity] = replace(
+            known.intended_again(now) if known is not None else Entry("intended", now), rules=names
+        )
+    return ledger.with_rows(share, entries)
+
+
+def associations_recorded(ledger: Ledger, outcomes: Iterable[ShareOutcome], now: datetime) -> Ledger:
+    """The ledger after the calls that put images and targets into shares.
+
+    What was refused was never made and waits before it is tried again; what is only too early is tried by the next run.
+    """
+    for outcome in outcomes:
+        entries = dict(ledger.rows(outcome.share))
+        setbacks: dict[str, Setback | None] = {}
+        for entity, created in outcome.accepted.items():
+            entry = entries.get(entity)
+            if entry is not None:  # a row that is older than our intention was there all along, and is somebody else's
+                time = created if entry.owns(Grant(entity, created)) else entry.shared_time
+                entries[entity] = replace(entry, state="accepted", shared_time=time)
+        for entity, error in outcome.refused.items():
+            if outcome.failed is None:  # or nobody read back whether it is in all the same
+                entries.pop(entity, None)
+            key = f"{outcome.share}/{entity}"
+            setbacks[key] = _set_back(ledger.setbacks.get(key), error, now)
+        ledger = ledger.with_rows(outcome.share, entries).with_setbacks(setbacks)
+    return ledger
+
+
+def creation_recorded(ledger: Ledger, error: VendorError | None, now: datetime) -> Ledger:
+    """The ledger after a share was created, or could not be."""
+    if error is None:
+        return ledger.with_setbacks({CREATE: None}) if CREATE in ledger.setbacks else ledger
+    return ledger.with_setbacks({CREATE: _set_back(ledger.setbacks.get(CREATE), error, now)})
+
+
+def _set_back(before: Setback | None, error: VendorError, now: datetime) -> Setback:
+    """A refusal by the cloud's rules stays until somebody does something, so it lasts."""
+    times = before.times + 1 if before is not None else 1
+    lasting = isinstance(error, Refused)
+    return Setback(error.code or "no answer", str(error), now, times, lasting=lasting)
+
+
+def recorded(
+    ledger: Ledger, outcomes: Iterable[Outcome], now: datetime, covered: Mapping[str, frozenset[str]]
+) -> Ledger:
+    """The ledger after the calls of a run that grant and revoke.
+
+    ``covered`` are the accounts of each image that a resource share surely reaches: an accepted revoke ends our grant
+    to them whatever is listed afterwards.
+    """
     for outcome in outcomes:
         listed = {grant.account: grant for grant in outcome.grants or ()}
         entries = dict(ledger.entries(outcome.image))
@@ -108,7 +197,8 @@ def recorded(ledger: Ledger, outcomes: Iterable[Outcome], now: datetime) -> Ledg
                 entries.pop(account)
         for account in outcome.revoked:
             grant = listed.get(account)
-            if grant is None or account not in entries or not entries[account].owns(grant):
+            ended = account in covered.get(outcome.image, frozenset())
+            if ended or grant is None or account not in entries or not entries[account].owns(grant):
                 entries.pop(account, None)
         ledger = ledger.with_entries(outcome.image, entries)
         if refused:

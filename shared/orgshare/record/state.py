@@ -20,13 +20,15 @@ from msgspec import Struct
 
 from orgshare.errors import Busy, ConfigurationError
 from orgshare.guard import Approval, GuardRecord, RecordedHold
-from orgshare.ledger import Entry, Ledger, RememberedRefusal
+from orgshare.ledger import Entry, Ledger, RememberedRefusal, Setback
 from orgshare.record.store import ObjectStore
+from orgshare.seen import Place, Seen
 from orgshare.words import Shard
 
 FORMAT = 1
 BEGINNING = "deployment.json"
 GUARD = "guard"
+ORGANIZATION = "organization"
 SHARDS = "shards"
 HIGHEST = 10**12 - 1
 KEPT_GENERATIONS = 20
@@ -53,6 +55,9 @@ class _Generation(Struct, frozen=True, omit_defaults=True):
     grants: dict[str, dict[str, Entry]] = {}
     refusals: dict[str, tuple[RememberedRefusal, ...]] = {}
     absent: dict[str, int] = {}
+    shares: dict[str, dict[str, Entry]] = {}
+    setbacks: dict[str, Setback] = {}
+    strangers: dict[str, dict[str, str]] = {}
 
 
 class _GuardGeneration(Struct, frozen=True, omit_defaults=True):
@@ -61,6 +66,14 @@ class _GuardGeneration(Struct, frozen=True, omit_defaults=True):
     run: str
     holds: tuple[RecordedHold, ...] = ()
     approvals: tuple[Approval, ...] = ()
+
+
+class _SeenGeneration(Struct, frozen=True):
+    format: int
+    written: datetime
+    run: str
+    places: dict[str, Place]
+    folders: dict[str, tuple[str, ...]]
 
 
 class ShardState(Struct, frozen=True):
@@ -102,6 +115,9 @@ class State:
             grants={image: dict(entries) for image, entries in ledger.grants.items()},
             refusals=dict(ledger.refusals),
             absent=dict(ledger.absent),
+            shares={share: dict(entries) for share, entries in ledger.shares.items()},
+            setbacks=dict(ledger.setbacks),
+            strangers={image: dict(seen) for image, seen in ledger.strangers.items()},
         )
         series = f"{SHARDS}/{shard}"
         if not self._put(series, after + 1, generation):
@@ -127,6 +143,21 @@ class State:
                 self._prune(GUARD, now)
                 return
         raise Busy("the holds and approvals are being written by others; try again")
+
+    def seen(self) -> Seen:
+        """Where the members of the organization were last seen."""
+        _, generation = self._newest(ORGANIZATION, _SeenGeneration)
+        return Seen() if generation is None else Seen(generation.places, generation.folders)
+
+    def update_seen(self, change: Callable[[Seen], Seen], *, run: str, now: datetime) -> None:
+        """Apply a reading to what was last seen. Whoever was faster has read later, and that stays."""
+        number, generation = self._newest(ORGANIZATION, _SeenGeneration)
+        before = Seen() if generation is None else Seen(generation.places, generation.folders)
+        after = change(before)
+        if after != before:
+            following = _SeenGeneration(FORMAT, now, run, dict(after.places), dict(after.folders))
+            if self._put(ORGANIZATION, number + 1, following):
+                self._prune(ORGANIZATION, now)
 
     def _newest(self, series: str, kind: type[Stored]) -> tuple[int, Stored | None]:
         names = self._store.names(series)
@@ -200,6 +231,9 @@ def _ledger(generation: _Generation) -> Ledger:
         MappingProxyType(dict(grants)),
         MappingProxyType(generation.refusals),
         MappingProxyType(generation.absent),
+        MappingProxyType({share: MappingProxyType(entries) for share, entries in generation.shares.items()}),
+        MappingProxyType(generation.setbacks),
+        MappingProxyType({image: MappingProxyType(seen) for image, seen in generation.strangers.items()}),
     )
 
 

@@ -11,20 +11,23 @@ from datetime import datetime
 from rich.text import Text
 
 from orgshare.decide.decisions import ImageDecision
+from orgshare.decide.plan import Pending
 from orgshare.guard import Approval
-from orgshare.ledger import Ledger
-from orgshare.report.documents import Document, channels, expires, moment
+from orgshare.report.channels import Way, Ways, target_named
+from orgshare.report.documents import Document, expires
 from orgshare.report.explaining import Explanation
 from orgshare.report.lines import HELD, QUIET, REFUSED, STRONG, STYLES, Cell, columns, counted, line, symbol
 from orgshare.report.names import Names
 from orgshare.report.overview import Counts, Overview, Row
 from orgshare.report.plan_text import MOST, heading, hold_lines, section_lines
-from orgshare.words import Grant
+from orgshare.report.times import moment, written
+from orgshare.way.planning import Planned
+from orgshare.words import Image
 
 MOST_IMAGES = 40
 """Images that status lists one by one; of more, those with nothing to see are counted."""
 
-_HEADS = ("wanted", "in step", "due", "pending", "refused", "held", "unread")
+_HEADS = ("wanted", "in step", "by directory", "directly", "due", "pending", "refused", "held", "unread")
 
 
 def status_lines(overview: Overview, status: Document, names: Names) -> list[Text]:
@@ -54,6 +57,8 @@ def _table(name: str, rows: Iterable[Row], notes: dict[str, str], images: str | 
             *([str(counts.images)] if images else []),
             str(counts.wanted),
             str(counts.in_step),
+            str(counts.by_directory),
+            str(counts.directly),
             str(counts.due),
             str(counts.pending),
             Text(str(counts.refused), style=STYLES[REFUSED] if counts.refused else ""),
@@ -65,7 +70,10 @@ def _table(name: str, rows: Iterable[Row], notes: dict[str, str], images: str | 
 
 
 def _status_summary(whole: Counts) -> Text:
-    parts = [f"{counted(whole.images, 'image')}, {whole.in_step} of {counted(whole.wanted, 'pair')} in step"]
+    ways = ((whole.by_directory, "by directory"), (whole.directly, "directly"))
+    told = ", ".join(f"{number} {word}" for number, word in ways if number)
+    in_step = f"{whole.in_step} of {counted(whole.wanted, 'pair')} in step"
+    parts = [counted(whole.images, "image"), f"{in_step} ({told})" if told else in_step]
     parts += [f"{number} {word}" for word, number in (
         ("due", whole.due), ("pending", whole.pending), ("refused", whole.refused), ("held", whole.held),
     ) if number]  # fmt: skip
@@ -84,56 +92,95 @@ def explain_lines(explanation: Explanation, names: Names) -> list[Text]:
     if not explanation.places:
         rows.append(("rule", "no rule selects the image"))
     rows.append(("channel", " and ".join(explanation.channels) or "none"))
-    rows += [("evidence", explanation.evidence)] if explanation.evidence else []
+    rows += [("evidence", found) for found in explanation.found]
     rows += [("next", explanation.ahead)] if explanation.ahead else []
     rows += [
         ("held", symbol(HELD, f"{hold.id}, since {moment(hold.since)}, with {counted(len(hold.pairs), 'pair')}"))
         for hold in explanation.held
     ]
-    rows += [
-        ("pending", pending.status + (f" since {pending.since.replace('+00:00', 'Z')}" if pending.since else ""))
-        for pending in explanation.pending
-    ]
+    rows += [("pending", _pending(pending, explanation)) for pending in explanation.pending]
+    rows += [("risk", risk) for risk in explanation.risks]
     rows.append(("change", explanation.change))
     style = "bold green" if explanation.answer == "YES" else "bold yellow" if explanation.has else "bold red"
     return [Text(explanation.answer, style=style), *columns((Text(key, style=QUIET), text) for key, text in rows)]
 
 
-def who_has_lines(decision: ImageDecision, grants: Iterable[Grant], ledger: Ledger, names: Names) -> list[Text]:
-    """Everybody who can use one image, by channel."""
+def who_has_lines(planned: Planned, decision: ImageDecision, names: Names) -> list[Text]:
+    """Everybody who can use one image, by channel; an account that has both is listed under both."""
     image = decision.image
     head = line(Text(image.id, style=STRONG), f" {names.image(image.id)}".rstrip(), f", {names.place(image.shard)}")
     everybody = " and everybody else: it is a community image" if image.public else ""
     lines = [head, Text(f"{counted(len(decision.has()), 'account')} can use it{everybody}")]
-    times = {grant.account: grant.shared_time for grant in grants}
-    entries = ledger.entries(image.id)
-    rows: dict[str, list[list[Cell]]] = {"direct": [], "directory": []}
-    for account in sorted(decision.has()):
-        for channel in channels(decision, account):
-            by = "by orgshare" if account in decision.ours else "by somebody else"
-            rules = ", ".join(sorted(entries[account].rules)) if account in decision.ours else ""
-            since = f"since {times[account]}" if times.get(account) else ""
-            said = [by, since, rules and f"rule {rules}"] if channel == "direct" else ["resource share"]
-            rows[channel].append([account, names.account(account), *said])
-    for channel, found in rows.items():
-        if found:
-            lines += [heading(f"  {channel}"), *columns(found, indent=4)]
-    return lines
+    direct = columns(_granted(planned, decision, names), indent=4)
+    lines += [heading("  direct"), *direct] if direct else []
+    all_ways = Ways(planned)
+    ways = all_ways.of(image)
+    reached = {way: way.reached.possible - {image.shard.owner} for way in ways}
+    standing = [way for way in ways if way.stands and reached[way]]
+    lines += [heading("  directory")] if standing else []
+    for way in standing:
+        then = f", since {way.since()}" if way.since() else ""
+        lines.append(Text(f"    {_way(way, planned)}{then}"))
+        rows = (
+            [account, names.account(account), _unsure(all_ways.doubts(way, account))]
+            for account in sorted(reached[way])
+        )
+        lines += columns(rows, indent=6)
+    coming = [[_way(way, planned), "; ".join(way.under_way()), counted(len(reached[way]), "account")]
+              for way in ways if not way.stands and reached[way]]  # fmt: skip
+    return [*lines, heading("  under way"), *columns(coming, indent=4)] if coming else lines
 
 
-def who_can_lines(account: str, decisions: Iterable[ImageDecision], names: Names) -> list[Text]:
-    """Every image that one account can use, by channel."""
-    having = [decision for decision in decisions if account in decision.has()]
+def _granted(planned: Planned, decision: ImageDecision, names: Names) -> Iterable[list[Cell]]:
+    """Who has the image by a direct grant, who made it, and since when."""
+    image = decision.image
+    readings = (reading for reading in planned.facts.readings if reading.image.id == image.id)
+    times = {grant.account: grant.shared_time for reading in readings for grant in reading.grants or ()}
+    entries = planned.facts.ledgers[image.shard].entries(image.id)
+    for account in sorted(decision.direct):
+        ours = account in decision.ours
+        rules = ", ".join(sorted(entries[account].rules)) if ours else ""
+        since = f"since {times[account]}" if times.get(account) else ""
+        by = "by orgshare" if ours else "by somebody else"
+        yield [account, names.account(account), by, since, rules and f"rule {rules}"]
+
+
+def who_can_lines(planned: Planned, account: str, names: Names) -> list[Text]:
+    """Every image that one account can use, by channel; an image that it has both ways is listed under both."""
+    having = [decision for decision in planned.decisions.images if account in decision.has()]
     lines = [line(names.named_account(account), f" can use {counted(len(having), 'image')}")]
-    for channel in ("direct", "directory"):
-        rows: list[list[Cell]] = [
-            [d.image.id, names.image(d.image.id), f"{d.image.shard.service} {d.image.shard.region}",
-             f"owner {d.image.shard.owner}"]
-            for d in having if channel in channels(d, account)
-        ]  # fmt: skip
-        if rows:
-            lines += [heading(f"  {channel}"), *columns(rows, indent=4)]
+    direct = [_placed(d.image, names) for d in having if account in d.direct]
+    if direct:
+        lines += [heading("  direct"), *columns(direct, indent=4)]
+    ways = Ways(planned)
+    through: dict[str, dict[str, Image]] = {}
+    unsure: dict[str, dict[str, str]] = {}
+    for decision in having:
+        for way in ways.to(decision.image, account):
+            if way.stands:
+                key = _way(way, planned, account)
+                through.setdefault(key, {})[decision.image.id] = decision.image
+                unsure.setdefault(key, {})[decision.image.id] = _unsure(ways.doubts(way, account))
+    lines += [heading("  directory")] if through else []
+    for key, images in through.items():
+        rows = [[*_placed(image, names), unsure[key][image.id]] for image in images.values()]
+        lines += [Text(f"    {key}"), *columns(rows, indent=6)]
     return lines
+
+
+def _placed(image: Image, names: Names) -> list[Cell]:
+    shard = image.shard
+    return [image.id, names.image(image.id), f"{shard.service} {shard.region}", f"owner {shard.owner}"]
+
+
+def _way(way: Way, planned: Planned, account: str = "") -> str:
+    """A resource share, whose it is, and what it reaches somebody through."""
+    through = target_named(way.target.entity, planned.facts.organization, account)
+    return f"resource share {way.name}, {way.by}, through {through}"
+
+
+def _unsure(doubts: tuple[str, ...]) -> str:
+    return f"not sure: {'; '.join(doubts)}" if doubts else ""
 
 
 def holds_lines(
@@ -162,6 +209,14 @@ def holds_lines(
         if approval.stands(now)
     ]
     return lines
+
+
+def _pending(pending: Pending, explanation: Explanation) -> str:
+    """What is under way, and of what, where that is not the pair itself."""
+    of_pair = pending.entity == f"{explanation.image.id}/{explanation.account}"
+    place = f"{pending.entity} in {pending.share or 'a new resource share'}: "
+    since = f" since {written(pending.since)}" if pending.since else ""
+    return f"{'' if of_pair else place}{pending.status}{since}"
 
 
 def _spaced(*parts: str) -> str:

@@ -8,7 +8,7 @@ order in which things were read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -17,10 +17,12 @@ from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Refusal, Summary, in_order
 from orgshare.guard import APPROVAL_STANDS, Approval, RecordedHold
 from orgshare.policy.model import Policy
+from orgshare.report.channels import channels
 from orgshare.report.explaining import Explanation
+from orgshare.report.times import moment, written
 from orgshare.way.applying import Applied, Failure
 from orgshare.way.planning import Planned
-from orgshare.words import Incomplete, Shard
+from orgshare.words import Incomplete, Pair, Shard
 
 Document = dict[str, Any]
 
@@ -90,13 +92,17 @@ def not_applied_document(plan: Document, *, calls: Mapping[str, int]) -> Documen
     return {**plan, **_outcome((), (), calls)}
 
 
-def status_document(planned: Planned) -> Document:
-    """Every image that rules select or that we shared, with everybody who can use it."""
+def status_document(planned: Planned, *, with_images: bool = True) -> Document:
+    """Every image that rules select or that we shared, with everybody who can use it.
+
+    That may be millions of rows: a text that only counts them leaves them out.
+    """
     plan = planned_document(planned)
     unread = {gap.name for gap in planned.looked.incomplete if gap.where == "shard"}
     shards = {str(shard): moment(planned.now) for shard in planned.looked.services}
+    decisions = sorted(planned.decisions.images, key=lambda decision: decision.image.id)
     return {
-        "images": _sorted(_image_row(planned, decision) for decision in planned.decisions.images),
+        "images": [_image_row(planned, decision) for decision in decisions] if with_images else [],
         **{key: plan[key] for key in ("held", "refused", "findings", "pending", "incomplete")},
         "shards": [
             {"shard": shard, "read_at": shards.get(shard)} for shard in sorted({*shards, *(unread - shards.keys())})
@@ -131,37 +137,45 @@ def who_document(decisions: Iterable[ImageDecision], *, account: str | None = No
     rows = (
         {"image": decision.image.id, "account": each, "channels": channels(decision, each)}
         for decision in decisions
-        for each in decision.has()
-        if account is None or each == account
+        for each in (decision.has() if account is None else decision.has() & {account})
     )
     return {"access": _sorted(rows)}
 
 
-def holds_document(
-    holds: Iterable[RecordedHold], approvals: Iterable[Approval], shards: Mapping[str, Shard], now: datetime
-) -> Document:
-    """The holds that the state has, with what they would revoke, and the approvals that stand.
+class Remembered(Struct, frozen=True):
+    """What the ledgers know of what is held: where each image is, which are in resource shares, and direct grants.
 
-    ``shards`` says where each image is; an image that no ledger knows any more is somewhere unnamed.
+    An image that no ledger knows any more is somewhere unnamed.
     """
+
+    shards: Mapping[str, Shard]
+    shared: frozenset[str] = frozenset()
+    granted: frozenset[Pair] = frozenset()
+
+
+def holds_document(
+    holds: Iterable[RecordedHold], approvals: Iterable[Approval], remembered: Remembered, now: datetime
+) -> Document:
+    """The holds that the state has, with what they would revoke, and the approvals that stand."""
     standing = [approval for approval in approvals if approval.stands(now)]
     return {
-        "held": _sorted(recorded_hold_row(hold, standing, shards) for hold in holds),
+        "held": _sorted(recorded_hold_row(hold, standing, remembered) for hold in holds),
         "approved": [approval_row(approval) for approval in sorted(standing, key=lambda a: (a.at, a.pairs))],
     }
 
 
 def change_row(change: Change) -> Document:
-    """A change. ``targets`` and ``share`` belong to resource shares and are empty for direct grants."""
+    """A change. ``targets`` and ``share`` belong to resource shares and are empty for direct grants; a share that has
+    yet to be made has no id."""
     return {
         "action": change.action,
         "service": change.shard.service,
         "owner": change.shard.owner,
         "region": change.shard.region,
-        "images": [change.image],
+        "images": sorted(change.images),
         "accounts": sorted(change.accounts),
-        "targets": [],
-        "share": "",
+        "targets": sorted(change.targets),
+        "share": change.share,
         "rules": sorted(change.rules),
         "gained": change.gained,
         "lost": change.lost,
@@ -181,29 +195,34 @@ def hold_row(hold: Hold) -> Document:
     }
 
 
-def recorded_hold_row(hold: RecordedHold, approvals: Iterable[Approval], shards: Mapping[str, Shard]) -> Document:
-    """A hold of the state, in the form of a plan's. ``expires`` is the end of the approval that releases it all."""
+def recorded_hold_row(hold: RecordedHold, approvals: Iterable[Approval], remembered: Remembered) -> Document:
+    """A hold of the state, in the form of a plan's. ``expires`` is the end of the approval that releases it all.
+
+    What is in a resource share and not granted directly is lost by the share.
+    """
     pairs = frozenset(hold.pairs)
     ends = [expires(approval) for approval in approvals if pairs <= frozenset(approval.pairs)]
-    by_image: dict[str, list[str]] = {}
+    accounts: dict[tuple[str, str], list[str]] = {}
     for pair in hold.pairs:
-        by_image.setdefault(pair.image, []).append(pair.account)
+        by_share = pair.image in remembered.shared and pair not in remembered.granted
+        action = "disassociate" if by_share else "revoke"
+        accounts.setdefault((action, pair.image), []).append(pair.account)
     rows = []
-    for image, accounts in by_image.items():
-        shard = shards.get(image)
+    for (action, image), losing in accounts.items():
+        shard = remembered.shards.get(image)
         rows.append(
             {
-                "action": "revoke",
+                "action": action,
                 "service": shard.service if shard else "",
                 "owner": shard.owner if shard else "",
                 "region": shard.region if shard else "",
                 "images": [image],
-                "accounts": sorted(accounts),
+                "accounts": sorted(losing),
                 "targets": [],
                 "share": "",
                 "rules": [],
                 "gained": 0,
-                "lost": len(accounts),
+                "lost": len(losing),
                 "why": "held",
             }
         )
@@ -261,19 +280,13 @@ def pending_row(pending: Pending) -> Document:
         "share": pending.share,
         "entity": pending.entity,
         "status": pending.status,
-        "since": pending.since.replace("+00:00", "Z"),
+        "since": written(pending.since),
     }
 
 
 def incomplete_row(gap: Incomplete) -> Document:
     """Something that was not read, under the key that says what it is."""
     return {gap.where: gap.name, "why": gap.why}
-
-
-def channels(decision: ImageDecision, account: str) -> list[str]:
-    """The channels through which an account has an image."""
-    direct = ["direct"] if account in decision.direct else []
-    return [*direct, "directory"] if account in decision.coverage.possible else direct
 
 
 def in_step(decision: ImageDecision) -> bool:
@@ -284,11 +297,6 @@ def in_step(decision: ImageDecision) -> bool:
 def expires(approval: Approval) -> datetime:
     """When an approval ends."""
     return approval.at + APPROVAL_STANDS
-
-
-def moment(time: datetime) -> str:
-    """A time as reports write it."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _outcome(done: Iterable[Change], failed: Iterable[Failure], calls: Mapping[str, int]) -> Document:
@@ -302,6 +310,7 @@ def _outcome(done: Iterable[Change], failed: Iterable[Failure], calls: Mapping[s
 def _image_row(planned: Planned, decision: ImageDecision) -> Document:
     image = decision.image
     names = [planned.decisions.audiences[index].rule.name for index in decision.rules]
+    given = decision.given()
     return {
         "image": image.id,
         "service": image.shard.service,
@@ -310,7 +319,7 @@ def _image_row(planned: Planned, decision: ImageDecision) -> Document:
         "rules": sorted(names),
         "in_step": in_step(decision),
         "access": [
-            {"account": account, "channels": channels(decision, account), "managed": account in decision.ours}
+            {"account": account, "channels": channels(decision, account), "managed": account in given}
             for account in sorted(decision.has())
         ],
     }

@@ -1,25 +1,27 @@
 """Why an account can or cannot use an image: the answer of ``explain``, drawn from one run's facts.
 
 Pure, and it decides nothing: who is wanted and what would change is taken from the run's decisions, and only the words
-for it are found here, from the policy and the account's place in the organization. What can go wrong is an explanation
-of something that is not so; so a clause is given only where the decisions say the same.
+for it are found here. What can go wrong is an explanation of something that is not so; so a clause is given only where
+the decisions say the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.decide.audience import Resolved, tags_match
-from orgshare.decide.decisions import Cause, ImageDecision, Loss
+from orgshare.decide.decisions import ImageDecision
+from orgshare.decide.losses import Cause, Loss
 from orgshare.decide.plan import Change, Hold, Pending, Refusal
-from orgshare.policy.model import Audience, Exclusion
+from orgshare.report.by_directory import ByDirectory
+from orgshare.report.channels import channels, target_named
+from orgshare.report.placing import Place, place_of, risks_of
 from orgshare.way.planning import Planned
-from orgshare.words import Image, Organization, Pair
+from orgshare.words import Image, Pair
 
 Answer = Literal["YES", "YES, FOR NOW", "NO"]
 
@@ -28,32 +30,17 @@ _CAUSES: Mapping[Cause, str] = {
     "audience": "it is not in the audience of a rule any more",
     "partner": "no rule names it any more",
     "image": "no rule selects the image any more",
+    "unmanaged": "somebody else granted it and no rule wants it",
+    "channel": "it goes over to a direct grant",
 }
-
-
-class Place(Struct, frozen=True, kw_only=True):
-    """What one rule that selects the image says of the account, and where in the policy.
-
-    ``until`` is the last day on which the rule wants it; ``mend`` says how the rule would come to want it.
-    """
-
-    rule: str
-    place: str
-    wants: bool
-    why: str
-    until: date | None = None
-    mend: str = ""
-
-    def where(self) -> str:
-        """The rule with its place."""
-        return f"{self.rule} ({self.place})" if self.place else self.rule
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
     """The answer for one pair.
 
-    ``evidence`` says what gives or withholds the access now, ``ahead`` what a run would do next, ``change`` how a
-    person gets it to be otherwise. ``held`` are the holds that this pair is in, with the changes of this pair only.
+    ``found`` says what gives or withholds the access now, ``ahead`` what a run would do next, ``risks`` what the policy
+    accepts, ``change`` how a person gets it to be otherwise. ``held`` are the holds that this pair is in, with the
+    changes of this pair only.
     """
 
     image: Image
@@ -63,9 +50,10 @@ class Explanation(Struct, frozen=True, kw_only=True):
     has: bool
     channels: tuple[str, ...]
     places: tuple[Place, ...]
-    evidence: str
+    found: tuple[str, ...]
     ahead: str
     change: str
+    risks: tuple[str, ...] = ()
     pending: tuple[Pending, ...] = ()
     held: tuple[Hold, ...] = ()
 
@@ -74,10 +62,15 @@ class Explanation(Struct, frozen=True, kw_only=True):
         """The rules that want the account to have the image."""
         return tuple(place.rule for place in self.places if place.wants)
 
+    @property
+    def evidence(self) -> str:
+        """What gives or withholds the access now, in one line."""
+        return "; ".join(self.found)
+
     def why(self) -> str:
         """Everything in one line."""
         said = [f"rule {place.where()}: {place.why}" for place in self.places] or ["no rule selects the image"]
-        return "; ".join(part for part in (*said, self.evidence, self.ahead) if part)
+        return "; ".join(part for part in (*said, self.evidence, self.ahead, *self.risks) if part)
 
 
 def explain(planned: Planned, decision: ImageDecision, account: str) -> Explanation:
@@ -98,27 +91,30 @@ class _Pair:
         self.has = self.always is not None or account in decision.has()
         self.wanted = account in decision.wanted
         self.observing = planned.facts.policy.mode == "observe"
+        self.by_directory = ByDirectory(planned, decision, account)
         self.holds = self._holds()
         self.refusal = None if self.has else self._refusal()
         self.audiences = tuple(planned.decisions.audiences[index] for index in decision.rules)
-        self.places = tuple(self._place(audience) for audience in self.audiences)
+        self.places = tuple(
+            place_of(each, planned.facts.policy, planned.facts.organization, account, owns=self.owns)
+            for each in self.audiences
+        )
 
     def explanation(self) -> Explanation:
-        decision, account = self.decision, self.account
         ahead, ends = ("", False) if self.always else self._ahead()
-        direct = ("direct",) if account in decision.direct else ()
         return Explanation(
             image=self.image,
-            account=account,
+            account=self.account,
             answer=("YES, FOR NOW" if ends else "YES") if self.has else "NO",
             wanted=self.wanted,
             has=self.has,
-            channels=(*direct, "directory") if account in decision.coverage.possible else direct,
+            channels=() if self.owns else tuple(channels(self.decision, self.account)),
             places=self.places,
-            evidence=self._evidence(),
+            found=tuple(part for part in self._found() if part),
             ahead=ahead,
             change=self._change_now() if self.has else self._change_then(),
-            pending=self._pending(),
+            risks=() if self.always else self._risks(),
+            pending=tuple(self._pending()),
             held=self.holds,
         )
 
@@ -134,10 +130,11 @@ class _Pair:
         """The holds of this run and of earlier ones that keep this pair's access."""
         if self.loss is None:
             return ()
+        direct = self.account in self.decision.direct and self.loss.cause != "channel"
         change = Change(
-            action="revoke",
+            action="revoke" if direct else "disassociate",
             shard=self.loss.shard,
-            image=self.pair.image,
+            images=(self.pair.image,),
             accounts=(self.account,),
             rules=self.loss.rules,
             why=_CAUSES[self.loss.cause],
@@ -148,33 +145,12 @@ class _Pair:
 
     def _refusal(self) -> Refusal | None:
         """The refusal that keeps a wanted account out. Only the first accounts of a refusal are named in it."""
-        if not self.wanted or self.account in self.decision.grants:
+        by_directory = self.by_directory
+        if not self.wanted or self.account in self.decision.grants or by_directory.coming or by_directory.joining:
             return None
         refusals = self.decision.refusals
         named = next((refusal for refusal in refusals if self.account in refusal.accounts), None)
         return named or next((r for r in refusals if r.accounts_total > len(r.accounts)), None)
-
-    def _place(self, audience: Resolved) -> Place:
-        rule = audience.rule
-        policy, organization = self.planned.facts.policy, self.planned.facts.organization
-        included = _included(rule.audience, organization, self.account)
-        taken = _taken("except", rule.audience.excluded, organization, self.account)
-        taken = taken or _taken("never", policy.never, organization, self.account)
-        until: date | None = None
-        if self.owns:
-            why, mend = "the owner is in no audience", ""
-        elif self.account in audience.wanted and included:
-            why, until = included
-            mend = ""
-        elif included and taken:
-            why, mend = f"{included[0]}, but {taken} takes it away", f"take it out of {taken}"
-        elif included and included[1] is not None:
-            why, mend = f"its last day as a partner was {included[1].isoformat()}", "set a later until"
-        else:
-            why, mend = _not_included(rule.audience, organization, self.account)
-            why = f"{why}; {taken} takes it away too" if taken else why
-        wants = self.account in audience.wanted and not self.owns
-        return Place(rule=rule.name, place=rule.place, wants=wants, why=why, until=until, mend=mend)
 
     def _end(self) -> date | None:
         """The last day on which a rule wants the pair, or ``None`` if that has no end."""
@@ -185,156 +161,162 @@ class _Pair:
         """What comes next, and whether it ends the access."""
         if self.loss is not None:
             return self._ahead_of_loss(self.loss)
-        if self.account in self.decision.grants:
-            return (
-                "would be granted; mode observe changes nothing" if self.observing else "the next apply grants it"
-            ), False
-        if self.account in self.decision.redundant:
-            return "its direct grant is revoked with the next apply; the resource share stays", False
-        if self._under_way():
-            return "granted; the cloud does not list it yet", False
+        said = self._granting() or self.by_directory.ahead(has=self.has, refused=self.refusal is not None)
+        if said:
+            return said, False
         end = self._end()
         if self.has and end is not None:
             return f"access ends after {end.isoformat()}, the last day of the partner", True
         return "", False
 
+    def _granting(self) -> str:
+        """The direct grant that is due, or not to be seen yet."""
+        if self.account not in self.decision.grants:
+            return "granted; the cloud does not list it yet" if self._under_way() else ""
+        if self.observing:
+            return "would be granted; mode observe changes nothing"
+        later = f"; a later one takes {self.by_directory.leaving()}" if self.by_directory.cuts else ""
+        return f"the next apply grants it{later}"
+
     def _ahead_of_loss(self, loss: Loss) -> tuple[str, bool]:
-        cause = _CAUSES[loss.cause]
+        cause, ends = _CAUSES[loss.cause], loss.cause != "channel"
         if self.holds:
-            return f"{cause}; held: {self.holds[0].why}", True
+            return f"{cause}; held: {self.holds[0].why}", ends
         if self.observing:
             return f"{cause}; mode observe revokes nothing", False
         if not loss.proven:
             return f"{cause}, which could not be confirmed; it is revoked once that is certain", True
+        if self.by_directory.blocked():
+            return f"{cause}; {self.by_directory.blocked()}", ends
+        if self.by_directory.cuts:
+            return f"{cause}; the next apply takes {self.by_directory.leaving()}", ends
         return f"{cause}; the next apply revokes it", True
 
     def _under_way(self) -> Pending | None:
         entity = f"{self.pair.image}/{self.account}"
         return next((pending for pending in self.decision.pending if pending.entity == entity), None)
 
-    def _evidence(self) -> str:
+    def _found(self) -> Iterable[str]:
         if self.always is not None:
-            return self.always[0]
-        said = []
+            yield self.always[0]
+            return
+        times = self._listed()
         if self.account in self.decision.direct:
-            said.append(self._grant())
-        if self.account in self.decision.coverage.possible:
-            sure = self.account in self.decision.coverage.sure
-            said.append("covered by a resource share" if sure else "a resource share may reach it")
+            yield self._grant(times)
+        elif self.account in times:
+            yield f"the permission list has it{_at(times[self.account])}, perhaps only because of a resource share"
+        yield from self.by_directory.evidence()
         if not self.has and self.wanted:
-            said.append(self._withheld())
-        return "; ".join(part for part in said if part)
+            yield self._withheld()
 
-    def _grant(self) -> str:
-        facts = self.planned.facts
-        reading = next((r for r in facts.readings if r.image.id == self.image.id and r.grants is not None), None)
-        times = {grant.account: grant.shared_time for grant in (reading.grants if reading and reading.grants else ())}
-        since = f" at {times[self.account]}" if times.get(self.account) else ""
+    def _listed(self) -> Mapping[str, str]:
+        """Everybody in the image's permission list, with the time."""
+        readings = self.planned.facts.readings
+        reading = next((r for r in readings if r.image.id == self.image.id and r.grants is not None), None)
+        return {grant.account: grant.shared_time for grant in (reading.grants if reading and reading.grants else ())}
+
+    def _grant(self, times: Mapping[str, str]) -> str:
+        at = _at(times.get(self.account, ""))
         if self.account not in self.decision.ours:
-            return f"granted{since} by somebody else"
-        entry = facts.ledgers[self.image.shard].entries(self.image.id)[self.account]
-        return f"granted{since} by orgshare" + (f" for rule {', '.join(sorted(entry.rules))}" if entry.rules else "")
+            return f"granted{at} by somebody else"
+        entry = self.planned.facts.ledgers[self.image.shard].entries(self.image.id)[self.account]
+        return f"granted{at} by orgshare" + (f" for rule {', '.join(sorted(entry.rules))}" if entry.rules else "")
 
     def _withheld(self) -> str:
         """Why a wanted account does not have the image."""
+        by_directory, failures = self.by_directory, self.by_directory.failures()
         if self.refusal is not None:
-            return f"refused: {self.refusal.reason}"
+            return "; ".join((f"refused: {self.refusal.reason}", *failures))
         frozen = next((a for a in self.audiences if a.frozen and self.account in a.wanted), None)
         if frozen is not None and self.account not in self.decision.grants:
             return f"nothing is added for rule {frozen.rule.name}: {frozen.frozen}"
         observed = [a.rule.name for a in self.audiences if a.rule.mode == "observe" and self.account in a.wanted]
         if observed and not self.observing and self.account not in self.decision.grants and not self._under_way():
             return f"rule {observed[0]} only observes"
-        return "" if self._under_way() else "not granted yet"
+        if self._under_way() or by_directory.coming or by_directory.stuck:
+            return ""
+        directory = by_directory.wanted and self.account not in self.decision.grants
+        return "; ".join(("not shared yet" if directory else "not granted yet", *failures))
 
     def _change_now(self) -> str:
         """How somebody who can use the image would come to lose it, or to keep it."""
         if self.always is not None:
             return self.always[1]
         if self.holds:
-            return f"«orgshare approve {self.holds[0].id}» lets the next apply revoke it; doing nothing keeps it"
+            gap = self.loss is not None and self.loss.cause == "channel"
+            does = "change it to a direct grant, perhaps with a gap" if gap else "revoke it"
+            return f"«orgshare approve {self.holds[0].id}» lets the next apply {does}; doing nothing keeps it"
         if self.loss is not None:
             return "to keep it, name the account in the audience of a rule that selects the image"
-        wanting = [place.where() for place in self.places if place.wants]
+        wanting, by_hand = [place.where() for place in self.places if place.wants], self.by_directory.by_hand()
         if wanting:
-            return f"to end it, take it out of the audience of {_rules(wanting)}, or name it in never.accounts"
-        if self.account in self.decision.ours:
+            beside = f"; {by_hand}, made by somebody else, would still reach it" if by_hand else ""
+            return f"to end it, take it out of the audience of {_rules(wanting)}, or name it in never.accounts{beside}"
+        return self._change_by_others(by_hand)
+
+    def _change_by_others(self, by_hand: str) -> str:
+        if by_hand:
+            return f"orgshare leaves {by_hand} as it is: whoever made it can take the account out of its reach"
+        if self.account in self.decision.given():
             return "mode enforce would revoke it"
         return "orgshare leaves it as it is: whoever granted it can revoke it"
 
     def _change_then(self) -> str:
         """How somebody who cannot use the image would come to have it."""
-        if self.account in self.decision.grants:
-            return "set mode to add or enforce" if self.observing else "«orgshare apply» grants it"
+        joining = self.by_directory.joining is not None
+        if self.account in self.decision.grants or joining:
+            does = "shares it" if joining else "grants it"
+            return "set mode to add or enforce" if self.observing else f"«orgshare apply» {does}"
         if self.refusal is not None:
             return self.refusal.remedy
-        if self._under_way():
-            return "nothing: wait until the cloud lists it"
-        if self.wanted:
-            return "mend what is said above; the next apply grants it then"
+        waiting = self._waiting()
+        if waiting or self.wanted:
+            return waiting or "mend what is said above; the next apply grants it then"
         mended = next((place for place in self.places if place.mend), None)
         if mended is not None:
             return f"to share it, {mended.mend} in rule {mended.where()}"
         return "to share it, let a rule select the image and name the account in its audience"
 
-    def _pending(self) -> tuple[Pending, ...]:
+    def _waiting(self) -> str:
+        if self._under_way():
+            return "nothing: wait until the cloud lists it"
+        if self.by_directory.coming:
+            return "nothing: wait until the association is done; «orgshare apply --wait SECONDS» waits for it"
+        return ""
+
+    def _risks(self) -> tuple[str, ...]:
+        facts = self.planned.facts
+        whole = sorted(target for target in self.decision.directory.targets if not target.isdigit())
+        folders = tuple(target_named(target, facts.organization) for target in whole)
+        found = (
+            risk
+            for audience in self.audiences
+            for risk in risks_of(audience, facts.policy, folders, self.account, self.image.shard.owner)
+        )
+        return tuple(dict.fromkeys(found))
+
+    def _pending(self) -> Iterable[Pending]:
         """What is under way or due for this pair."""
+        if self.always is not None:
+            return
         entity = f"{self.pair.image}/{self.account}"
         under_way = self._under_way()
-        rows = [] if under_way is None else [under_way]
-        if not self.observing and self.account in self.decision.grants:
-            rows.append(Pending("", entity, "grant due", ""))
-        if not self.observing and self.loss is not None and not self.holds:
-            rows.append(Pending("", entity, "revoke due", ""))
-        return tuple(rows)
+        if under_way is not None:
+            yield under_way
+        yield from self.by_directory.pending()
+        if self.observing:
+            return
+        if self.account in self.decision.grants:
+            yield Pending("", entity, "grant due", "")
+        if self.loss is not None and not self.holds and not self.by_directory.blocked():
+            for _, cut in self.by_directory.cuts:
+                yield Pending(cut.share, cut.entity, "disassociation due", "")
+            if self.account in self.decision.direct or not self.by_directory.cuts:
+                yield Pending("", entity, "revoke due", "")
 
 
-def _included(audience: Audience, organization: Organization, account: str) -> tuple[str, date | None] | None:
-    """What of an audience names the account, with the last day, whether or not something takes it away again."""
-    member = organization.members.get(account)
-    if account in audience.accounts and (member is not None or account == organization.management):
-        return "named in accounts", None
-    if member is not None and (audience.folders or audience.account_tags):
-        folder = next((f for f in audience.folders or ("root",) if organization.within(account, f)), None)
-        if folder is not None and tags_match(member.tags, audience.account_tags):
-            tags = f" and tagged {_tags(audience)}" if audience.account_tags else ""
-            whole = folder in ("root", organization.root)
-            return ("a member of the organization" if whole else f"a member of {folder}") + tags, None
-    for partner in audience.partners:
-        if partner.account == account:
-            until = f" until {partner.until.isoformat()}" if partner.until else ""
-            name = f" ({partner.name})" if partner.name else ""
-            return f"named in partners{name}{until}", partner.until
-    return None
-
-
-def _taken(key: str, exclusion: Exclusion, organization: Organization, account: str) -> str:
-    """The key of the policy that takes the account away, or nothing."""
-    if account in exclusion.accounts:
-        return f"{key}.accounts"
-    folder = next((f for f in sorted(exclusion.folders) if organization.within(account, f)), None)
-    return f"{key}.folders ({folder})" if folder is not None else ""
-
-
-def _not_included(audience: Audience, organization: Organization, account: str) -> tuple[str, str]:
-    """Why an audience does not name the account, and what would make it so."""
-    if account == organization.management:
-        return "the management account is no member, only accounts can name it", "name it under accounts"
-    member = organization.members.get(account)
-    if member is None:
-        named = "accounts names it, but it is not in the organization" if account in audience.accounts else ""
-        return named or "it is not in the organization and not named in partners", "name it under partners"
-    folders = audience.folders or (("root",) if audience.account_tags else ())
-    if not folders:
-        return "the rule does not name it", "name it under accounts"
-    if not any(organization.within(account, folder) for folder in folders):
-        inside = "/".join(member.folders)
-        return f"it is in {inside}, below none of {', '.join(folders)}", "name it or its folder"
-    return f"it is not tagged {_tags(audience)}", "name it under accounts, or tag it so"
-
-
-def _tags(audience: Audience) -> str:
-    return ", ".join(f"{key}: {' or '.join(sorted(values))}" for key, values in audience.account_tags)
+def _at(time: str) -> str:
+    return f" at {time}" if time else ""
 
 
 def _rules(names: list[str]) -> str:

@@ -19,10 +19,14 @@ LONGEST = 60
 
 
 class Names(Struct, frozen=True):
-    """Names of accounts and rows of images, by id. What has none is shown by its id alone."""
+    """Names of accounts and rows of images, by id. What has none is shown by its id alone.
+
+    ``whole`` are the ids that stand for the whole organization as a target.
+    """
 
     accounts: Mapping[str, str] = MappingProxyType({})
     images: Mapping[str, Image] = MappingProxyType({})
+    whole: frozenset[str] = frozenset()
 
     def account(self, account: str) -> str:
         """An account's name, or nothing."""
@@ -37,6 +41,14 @@ class Names(Struct, frozen=True):
         row = self.images.get(image)
         return printable(row.name) if row is not None else ""
 
+    def target(self, target: str) -> str:
+        """What a target of a resource share is, in words, or nothing for a folder."""
+        return "the whole organization" if target in self.whole else self.account(target)
+
+    def named(self, entity: str) -> str:
+        """The id of an image, an account or a target, with its name where it has one."""
+        return f"{entity} {self.image(entity) or self.target(entity)}".rstrip()
+
     def place(self, shard: Shard) -> str:
         """Where a shard's images are, and whose."""
         return f"{shard.service} {shard.region}, owner {self.named_account(shard.owner)}"
@@ -48,7 +60,9 @@ NO_NAMES = Names()
 def names_of(planned: Planned, *more: Image) -> Names:
     """The names that a run learned."""
     images = {image.id: image for image in (*(r.image for r in planned.looked.readings), *more)}
-    return Names(account_names(planned.facts.policy, planned.looked.organization), images)
+    organization = planned.looked.organization
+    whole = frozenset({organization.id, organization.root})
+    return Names(account_names(planned.facts.policy, organization), images, whole)
 
 
 def account_names(policy: Policy, organization: Organization) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from operator import add
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from orgshare.decide.decisions import ImageDecision
+from orgshare.decide.decisions import ImageDecision, ShardDecision
 from orgshare.decide.selection import selector
 from orgshare.report.documents import in_step
 from orgshare.way.planning import Planned
@@ -20,11 +20,17 @@ from orgshare.words import Pair
 
 
 class Counts(Struct, frozen=True):
-    """Pairs, but for ``images`` and ``unread``, which are images. ``due`` are grants and revokes of the next apply."""
+    """Pairs, but for ``images`` and ``unread``, which are images.
+
+    Of the pairs in step, ``by_directory`` have the image through resource shares and ``directly`` by a grant on the
+    image; a pair with both counts in both. ``due`` is what the next apply gives and takes.
+    """
 
     images: int = 0
     wanted: int = 0
     in_step: int = 0
+    by_directory: int = 0
+    directly: int = 0
     due: int = 0
     pending: int = 0
     refused: int = 0
@@ -56,14 +62,19 @@ def overview(planned: Planned) -> Overview:
     """The overview of one run."""
     held = frozenset(pair for hold in planned.plan.held for pair in hold.pairs)
     decisions = planned.decisions.images
-    by_image = {decision.image.id: _counts(decision, held) for decision in decisions}
+    changing = {shard: _Changing(each, held) for shard, each in planned.decisions.shards.items()}
+
+    def counts_of(decision: ImageDecision, wanted: frozenset[str] | None = None, rule: str | None = None) -> Counts:
+        return _counts(decision, changing[decision.image.shard], held, wanted, rule)
+
+    by_image = {decision.image.id: counts_of(decision) for decision in decisions}
     unread = [reading.image for reading in planned.looked.readings if reading.grants is None]
     select = selector(planned.facts.policy)
     rules = []
     for index, audience in enumerate(planned.decisions.audiences):
         name = audience.rule.name
         chosen = [d for d in decisions if index in d.rules]
-        counts = sum((_counts(d, held, audience.wanted, name) for d in chosen), Counts())
+        counts = sum((counts_of(d, audience.wanted, name) for d in chosen), Counts())
         counts += Counts(unread=sum(index in select(image) for image in unread))
         rules.append(Row(name, counts))
     shards = []
@@ -83,31 +94,69 @@ def overview(planned: Planned) -> Overview:
     )
 
 
+class _Changing:
+    """What is about to change in the resource shares of one shard: shares that get something, and rows that end."""
+
+    def __init__(self, shard: ShardDecision, held: frozenset[Pair]) -> None:
+        arrangement = shard.arrangement
+        self.joined = {joining.share or f"new {joining.audience}" for joining in arrangement.joining}
+        self.staying = frozenset(
+            pair for cut in shard.cuts if cut.block is not None or not cut.pairs.isdisjoint(held) for pair in cut.pairs
+        )
+
+
 def _counts(
-    decision: ImageDecision, held: frozenset[Pair], wanted: frozenset[str] | None = None, rule: str | None = None
+    decision: ImageDecision,
+    changing: _Changing,
+    held: frozenset[Pair],
+    wanted: frozenset[str] | None = None,
+    rule: str | None = None,
 ) -> Counts:
     """The counts of an image, or of one rule's part in it."""
     wanted = decision.wanted if wanted is None else wanted & decision.wanted
-    losses = [loss for loss in decision.losses if rule is None or rule in loss.rules]
+    losses = [loss.pair for loss in decision.losses if rule is None or rule in loss.rules]
+    due = sum(pair not in held and (pair.account in decision.direct or pair not in changing.staying) for pair in losses)
+    has = wanted & decision.has()
+    missing = wanted - has
+    arriving = missing & _arriving(decision, changing)
+    waiting = missing & _under_way(decision)
+    refused = _refused(decision, missing, rule)
+    if not refused:
+        waiting |= (missing & decision.directory.accounts) - arriving
     return Counts(
         images=1,
         wanted=len(wanted),
-        in_step=len(wanted & decision.has()),
-        due=len(wanted.intersection(decision.grants)) + sum(loss.pair not in held for loss in losses),
-        pending=sum(pending.entity.rpartition("/")[2] in wanted for pending in decision.pending),
-        refused=_refused(decision, wanted, rule),
-        held=sum(loss.pair in held for loss in losses),
+        in_step=len(has),
+        by_directory=len(has & decision.coverage.associated),
+        directly=len(has & decision.direct),
+        due=len(arriving) + due,
+        pending=len(waiting),
+        refused=refused,
+        held=sum(pair in held for pair in losses),
     )
 
 
-def _refused(decision: ImageDecision, wanted: frozenset[str], rule: str | None) -> int:
+def _arriving(decision: ImageDecision, changing: _Changing) -> frozenset[str]:
+    """Who gets the image with the next apply."""
+    grants = frozenset(decision.grants)
+    if decision.home not in changing.joined:
+        return grants
+    return grants | (decision.directory.accounts - decision.direct - decision.coverage.possible)
+
+
+def _under_way(decision: ImageDecision) -> frozenset[str]:
+    """Who may have got the image already, and it cannot be seen yet."""
+    pairs = (pending.entity.rpartition("/")[2] for pending in decision.pending)
+    return (decision.coverage.possible - decision.has()).union(pairs)
+
+
+def _refused(decision: ImageDecision, missing: frozenset[str], rule: str | None) -> int:
     """Refused accounts. A refusal names only the first of many, so whoever is left of a rule counts as refused."""
     if rule is None:
         return sum(refusal.accounts_total for refusal in decision.refusals)
     if all(len(refusal.accounts) == refusal.accounts_total for refusal in decision.refusals):
-        return len(wanted & _named(decision))
-    pending = {pending.entity.rpartition("/")[2] for pending in decision.pending}
-    return len(wanted - decision.has() - set(decision.grants) - pending)
+        return len(missing & _named(decision))
+    return len(missing - set(decision.grants) - _under_way(decision))
 
 
 def _named(decision: ImageDecision) -> frozenset[str]:
@@ -116,4 +165,6 @@ def _named(decision: ImageDecision) -> frozenset[str]:
 
 
 def _quiet(decision: ImageDecision, counts: Counts) -> bool:
-    return in_step(decision) and not (counts.due or counts.pending or counts.refused or counts.held)
+    if decision.redundant or decision.pending or not in_step(decision):
+        return False
+    return not (counts.due or counts.pending or counts.refused or counts.held)

@@ -1,7 +1,10 @@
 """Plans and runs as text, rendered from their documents: what is printed for people is what programs read.
 
-A plan is told image by image: who gains it (``+``), who loses it (``-``), who is refused and why (``!``). What is held
-(``~``), under way, found or unread follows, and the last line counts. Long lists end with how many more there are.
+A plan is told resource share by resource share: what joins it (``+``) and what leaves it (``-``). Then image by image:
+who gains it, who loses it, who is refused and why (``!``). What is held (``~``), under way, found or unread follows,
+and the last line counts. Long lists end with how many more there are.
+
+What can go wrong is a thousand images that hide the one line that matters: so whatever repeats is counted.
 """
 
 from __future__ import annotations
@@ -33,13 +36,15 @@ from orgshare.words import Shard
 MOST = 8
 """So many accounts of a group, and so many rows of a section, before the rest is counted."""
 
-_SIGNS: Mapping[str, str] = {"grant": GAINED, "revoke": LOST}
+_SIGNS: Mapping[str, str] = {"grant": GAINED, "revoke": LOST, "associate": GAINED, "disassociate": LOST}
+
+_DIRECT = ("grant", "revoke")
 
 
 def plan_lines(plan: Document, names: Names, *, detail: bool = False) -> list[Text]:
-    """A plan. ``detail`` shows every account."""
+    """A plan. ``detail`` shows every account, image and target."""
     most = None if detail else MOST
-    blocks = [*_image_blocks(plan["changes"], plan["refused"], names, most), *_sections(plan, names, most)]
+    blocks = [*_change_blocks(plan["changes"], plan["refused"], names, most), *_sections(plan, names, most)]
     return [*_spaced(blocks), *([Text()] if blocks else []), _plan_summary(plan)]
 
 
@@ -51,7 +56,7 @@ def outcome_lines(applied: Document, names: Names, *, shown: Document | None = N
         for key in ("held", "refused", "findings", "pending", "incomplete")
     }
     blocks = [
-        *_image_blocks((), fresh["refused"], names, MOST),
+        *_change_blocks((), fresh["refused"], names, MOST),
         *([_failed(applied["failed"], names)] if applied["failed"] else []),
         *_sections(fresh, names, MOST),
     ]
@@ -61,7 +66,7 @@ def outcome_lines(applied: Document, names: Names, *, shown: Document | None = N
 def report_lines(applied: Document, names: Names) -> list[Text]:
     """A run of which no plan was shown before: what was done, what was not, and the counts."""
     blocks = [
-        *_image_blocks(applied["done"], applied["refused"], names, MOST),
+        *_change_blocks(applied["done"], applied["refused"], names, MOST),
         *([_failed(applied["failed"], names)] if applied["failed"] else []),
         *_sections(applied, names, MOST),
     ]
@@ -70,26 +75,28 @@ def report_lines(applied: Document, names: Names) -> list[Text]:
 
 def hold_lines(hold: Document, names: Names, *, most_images: int | None, most_accounts: int | None) -> list[Text]:
     """One hold: how much, since when, why, and who would lose what."""
-    images = {image for change in hold["changes"] for image in change["images"]}
+    changes = sorted(hold["changes"], key=lambda change: change["images"])
+    images = {image for change in changes for image in change["images"]}
     head = line(
         symbol(HELD, hold["id"]),
         f"  {counted(hold['lost_pairs'], 'pair')} of {counted(len(images), 'image')}, since {_time(hold['since'])}: ",
         hold["why"],
     )
-    chosen, more = some(hold["changes"], most_images)
+    chosen, _ = some(changes, most_images)
+    more = len(images) - len({change["images"][0] for change in chosen})
     lines = [head]
     if most_accounts == 0:
-        lines += columns(
-            ([symbol(HELD), *_image(change["images"][0], names), counted(len(change["accounts"]), "account")]
-             for change in chosen),
-            indent=4,
-        )  # fmt: skip
+        rows: list[list[Cell]] = []
+        for change in chosen:
+            number = counted(len(change["accounts"]), "account")
+            rows.append([symbol(HELD), *_image(change["images"][0], names), number, _by(change)])
+        lines += columns(rows, indent=4)
     else:
         for change in chosen:
             lines.append(line("    ", _image_line(change["images"][0], names, change)))
-            lines += _account_rows(HELD, change["accounts"], "", names, most_accounts, indent=6)
+            lines += _account_rows(HELD, change["accounts"], _by(change), names, most_accounts, indent=6)
     if more:
-        lines.append(line("    ", symbol(HELD), f" and {more} more images"))
+        lines.append(line("    ", symbol(HELD), f" and {counted(more, 'more image')}"))
     return lines
 
 
@@ -106,6 +113,91 @@ def heading(text: str) -> Text:
 def _spaced(blocks: Sequence[Sequence[Text]]) -> list[Text]:
     """Blocks with an empty line between them."""
     return [each for index, block in enumerate(blocks) for each in ((Text(), *block) if index else block)]
+
+
+def _by(change: Document) -> str:
+    """By what a held change would take the image, where that is no direct grant."""
+    return "by a resource share" if change["action"] == "disassociate" else ""
+
+
+def _change_blocks(
+    changes: Iterable[Document], refused: Iterable[Document], names: Names, most: int | None
+) -> list[list[Text]]:
+    """The blocks of resource shares, then those of images, then what is refused to many images alike."""
+    changes, refused = list(changes), list(refused)
+    touched = {change["images"][0] for change in changes if change["action"] in _DIRECT}
+    alike: dict[tuple[str, str, int], list[Document]] = {}
+    for refusal in refused:
+        if refusal["image"] not in touched and most is not None:
+            key = refusal["reason"], refusal["remedy"], refusal["accounts_total"]
+            alike.setdefault(key, []).append(refusal)
+    many = [group for group in alike.values() if most is not None and len(group) > most + 1]
+    grouped = {id(refusal) for group in many for refusal in group}
+    return [
+        *_share_blocks([change for change in changes if change["action"] not in _DIRECT], names, most),
+        *_image_blocks(
+            [change for change in changes if change["action"] in _DIRECT],
+            [refusal for refusal in refused if id(refusal) not in grouped],
+            names,
+            most,
+        ),
+        *(_refused_alike(group, names, most) for group in many),
+    ]
+
+
+def _share_blocks(changes: Iterable[Document], names: Names, most: int | None) -> list[list[Text]]:
+    """One block a resource share: what joins it, what leaves it. One that has yet to be made has no id."""
+    by_share: dict[tuple[str, ...], list[Document]] = {}
+    made: set[tuple[str, ...]] = set()
+    number = 0
+    for change in changes:
+        place = (change["service"], change["owner"], change["region"], change["share"])
+        if change["action"] == "create-share":
+            made.add(place)
+            continue
+        number += not change["share"]
+        by_share.setdefault((*place, "" if change["share"] else str(number)), []).append(change)
+    for service, owner, region, share in made - {key[:4] for key in by_share}:
+        by_share[service, owner, region, share, ""] = []
+    return [_share_block(key, found, names, most, is_new=key[:4] in made) for key, found in sorted(by_share.items())]
+
+
+def _share_block(
+    key: tuple[str, ...], changes: Sequence[Document], names: Names, most: int | None, *, is_new: bool
+) -> list[Text]:
+    _, owner, region, share, _ = key
+    title = f"{'new ' if is_new else ''}resource share{f' {share}' if share else ''}"
+    rows: list[list[Cell]] = []
+    counts: list[Text] = []
+    for change in changes:
+        sign, why = _SIGNS[change["action"]], change["why"]
+        for kind in ("image", "target"):
+            chosen, more = some(change[f"{kind}s"], most)
+            for entity in chosen:
+                name = names.image(entity) if kind == "image" else names.target(entity)
+                rows.append([Text(f"{sign} {entity}", style=STYLES[sign]), kind, name, why])
+                why = ""
+            if more:
+                rows.append([Text(f"{sign} and {counted(more, f'more {kind}')}", style=STYLES[sign])])
+        pairs = change["gained"] or change["lost"]
+        if pairs:
+            told = f"{counted(pairs, 'pair')} {'gained' if sign == GAINED else 'lost'}"
+            counts.append(line("  ", symbol(sign, told)))
+    head = line(Text(title, style=STRONG), Text(f", {names.place(Shard('ecs', owner, region))}", style=QUIET))
+    return [head, *columns(rows, indent=2), *counts]
+
+
+def _refused_alike(refusals: Sequence[Document], names: Names, most: int | None) -> list[Text]:
+    """What is refused to many images for one reason is said once."""
+    chosen, more = some(refusals, most)
+    lines = [_image_line(refusal["image"], names) for refusal in chosen]
+    number = counted(refusals[0]["accounts_total"], "account")
+    why = f"{refusals[0]['reason']}: {refusals[0]['remedy']}"
+    return [
+        *lines,
+        Text(f"and {counted(more, 'more image')}", style=STRONG),
+        line("  ", symbol(REFUSED, f"{number} each"), f"  {why}"),
+    ]
 
 
 def _image_blocks(
@@ -137,7 +229,7 @@ def _image_blocks(
     for image in sorted(groups.keys() | counts.keys()):
         rows = [row for sign, accounts, total, why in groups.get(image, ())
                 for row in _rows(sign, accounts, total, why, names, most)]  # fmt: skip
-        head = heads.get(image) or _image_line(image, names)
+        head = heads.get(image) or (_image_line(image, names) if image else heading("resource shares"))
         blocks[image] = [head, *columns(rows, indent=2), *counts.get(image, ())]
     return list(blocks.values())
 
@@ -188,8 +280,7 @@ def _sections(report: Mapping[str, Any], names: Names, most: int | None) -> list
     if report.get("held"):
         sections.append(_held(report["held"], names, most))
     if report.get("pending"):
-        rows = [[row["entity"], row["status"], _since(row["since"])] for row in report["pending"]]
-        sections.append([heading("under way"), *_limited(rows, most)])
+        sections.append([heading("under way"), *_pending(report["pending"], names, most)])
     if report.get("findings"):
         sections.append([heading("findings"), *_findings(report["findings"], names, most)])
     if report.get("incomplete"):
@@ -208,6 +299,22 @@ def _held(holds: Sequence[Document], names: Names, most: int | None) -> list[Tex
         text = f"    «orgshare holds {hold['id']}» shows who, «orgshare approve {hold['id']}» releases exactly these"
         lines.append(Text(text, style=QUIET))
     return lines
+
+
+def _pending(pending: Sequence[Document], names: Names, most: int | None) -> list[Text]:
+    """What is under way, so much of each share and status; what a status says of one entity comes after a colon."""
+    rows: list[list[str]] = []
+    alike: dict[tuple[str, str], list[Document]] = {}
+    for row in pending:
+        alike.setdefault((row["share"], row["status"].partition(":")[0]), []).append(row)
+    for (share, _), found in alike.items():
+        chosen, more = some(found, most)
+        for row in chosen:
+            entity = "the share itself" if row["entity"] == share else names.named(row["entity"])
+            rows.append([share, entity, row["status"], _since(row["since"])])
+        if more:
+            rows.append([share, f"and {more} more"])
+    return columns(rows, indent=2)
 
 
 def _findings(findings: Sequence[Document], names: Names, most: int | None) -> list[Text]:
@@ -229,9 +336,19 @@ def _failed(failures: Sequence[Document], names: Names) -> list[Text]:
     for failure in failures:
         request = f" (request {failure['request_id']})" if failure["request_id"] else ""
         code = f"{failure['code']}{request}: " if failure["code"] else ""
-        what = f"{failure['action']} for {counted(len(failure['accounts']), 'account')}: "
-        lines.append(line("  ", *_joined(_image(failure["images"][0], names)), f": {what}{code}{failure['remedy']}"))
+        lines.append(line("  ", *_failing(failure, names), f": {code}{failure['remedy']}"))
     return lines
+
+
+def _failing(failure: Document, names: Names) -> list[Cell]:
+    """What a failed change was about."""
+    if failure["action"] in _DIRECT:
+        what = f": {failure['action']} for {counted(len(failure['accounts']), 'account')}"
+        return [*_joined(_image(failure["images"][0], names)), what]
+    share = f"resource share {failure['share']}" if failure["share"] else "new resource share"
+    parts = [counted(len(failure[f"{kind}s"]), kind) for kind in ("image", "target") if failure[f"{kind}s"]]
+    what = f": {failure['action']}{' for ' if parts else ''}{' and '.join(parts)}"
+    return [Text(share, style=STRONG), what]
 
 
 def _limited(rows: Sequence[Sequence[str]], most: int | None) -> list[Text]:
@@ -256,16 +373,26 @@ def _plan_summary(plan: Document) -> Text:
         return line(f"in step: {images}, {counted(wanted, 'pair')}, nothing to do")
     if not changes:
         return line(*_listed([f"nothing to do: {images}, {now} of {counted(wanted, 'pair')} in step", *aside]))
-    touched = {image for change in changes for image in change["images"]}
+    touched = _touched(changes)
     observing = "to do, if the mode were not observe" if plan["mode"] == "observe" else "to do"
     parts: list[Cell] = [
-        line(f"{observing}: {counted(len(changes), 'change')} of {counted(len(touched), 'image')}"),
+        line(f"{observing}: {counted(len(changes), 'change')} of {touched}"),
         *([symbol(GAINED, f"{counted(summary['gained'], 'pair')} gained")] if summary["gained"] else []),
         *([symbol(LOST, f"{counted(summary['lost'], 'pair')} lost")] if summary["lost"] else []),
         *aside,
         f"{now} of {counted(wanted, 'pair')} in step now",
     ]
     return line(*_listed(parts))
+
+
+def _touched(changes: Sequence[Document]) -> str:
+    """How many images and resource shares some changes touch."""
+    images = {image for change in changes for image in change["images"]}
+    new = sum(change["action"] == "create-share" for change in changes)
+    shares = {change["share"] for change in changes if change["share"]}
+    parts = [counted(len(images), "image")] if images else []
+    parts += [counted(len(shares) + new, "resource share")] if shares or new else []
+    return " and ".join(parts)
 
 
 def _outcome_summary(applied: Document) -> list[Text]:

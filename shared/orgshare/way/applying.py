@@ -1,7 +1,8 @@
 """Execute and record: from a plan to a changed cloud, with ownership written down before and after.
 
-Shard by shard: the intentions are committed, the images are shared in parallel, and what the readings then showed is
-committed. A shard whose state somebody else writes to at this moment is left to them.
+Shard by shard: the intentions are committed; resource shares are created, recorded and filled; grants are made and
+revoked, image by image in parallel; what should leave a share leaves it; what the readings then showed is committed. A
+shard whose state somebody else writes to at this moment is left to them.
 
 What can go wrong: a run that dies. Whatever was made by then was intended in the state before, so the next run knows
 it for its own, sees what is missing, and finishes.
@@ -15,15 +16,19 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import ImageDecision, remedy_of
+from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
+from orgshare.decide.refusals import remedy_of
 from orgshare.errors import Busy, VendorError
 from orgshare.execute.sharing import Outcome, Work, carry_out
 from orgshare.focus import Focus
 from orgshare.guard import remember
-from orgshare.record.ownership import absences, intended, reason_of, recorded, settled
+from orgshare.ledger import Ledger
+from orgshare.record.ownership import absences, intended, reason_of, recorded, settled, settled_rows
+from orgshare.seen import see
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
+from orgshare.way.shares import ShareResult, Shares
 from orgshare.words import Shard
 
 
@@ -47,6 +52,7 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 class _ShardResult(Struct, frozen=True):
     outcomes: tuple[Outcome, ...] = ()
+    shares: ShareResult = ShareResult()
     busy: str = ""
 
 
@@ -59,7 +65,13 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
     """Carry out a plan that was just made. In mode ``observe`` nothing is written, neither cloud nor state."""
     if runtime.policy.mode == "observe":
         return Applied(planned=planned, plan=planned.plan)
+    facts = planned.facts
     try:
+        runtime.state.update_seen(
+            lambda before: see(before, facts.organization, facts.proof.departed, planned.now),
+            run=runtime.run,
+            now=planned.now,
+        )
         runtime.state.update_guard(
             lambda record: remember(record, planned.plan.held, planned.judged, began_with=planned.record),
             run=runtime.run,
@@ -67,56 +79,79 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
         )
     except Busy as error:
         return Applied(planned=planned, plan=_with(planned.plan, findings=[Finding("busy", "", "", str(error))]))
-    changes: dict[Shard, dict[str, list[Change]]] = defaultdict(lambda: defaultdict(list))
+    changes: dict[Shard, list[Change]] = defaultdict(list)
     for change in planned.plan.changes:
-        changes[change.shard][change.image].append(change)
+        changes[change.shard].append(change)
     results = {
-        shard: _carry_out_shard(runtime, planned, shard, changes.get(shard, {}))
+        shard: _carry_out_shard(runtime, planned, shard, changes.get(shard, []))
         for shard in sorted(planned.looked.services)
     }
     return _report(planned, results)
 
 
-def _carry_out_shard(
-    runtime: Runtime, planned: Planned, shard: Shard, changes: Mapping[str, list[Change]]
-) -> _ShardResult:
+def _carry_out_shard(runtime: Runtime, planned: Planned, shard: Shard, changes: list[Change]) -> _ShardResult:
     before = planned.looked.states[shard]
     decisions = tuple(d for d in planned.decisions.images if d.image.shard == shard)
     readings = {r.image.id: r.grants for r in planned.looked.readings if r.grants is not None}
-    ledger = settled(before.ledger, planned.facts, planned.decisions, decisions, readings)
-    ledger = absences(
-        ledger,
-        planned.looked.absent & before.ledger.grants.keys(),
-        planned.looked.present & before.ledger.grants.keys(),
-    )
-    ledger = intended(ledger, planned.facts, planned.decisions, [d for d in decisions if d.grants])
+    ledger = _settled(planned, shard, decisions)
+    granting = [d for d in decisions if d.grants]
+    ledger = intended(ledger, planned.facts, planned.decisions, granting)
+    shares = Shares(runtime, planned, shard, changes)
+    ledger = shares.intended(ledger)
     number = before.number
     outcomes: tuple[Outcome, ...] = ()
     try:
         if ledger != before.ledger or changes:
             number = runtime.state.commit(shard, number, ledger, run=runtime.run, now=runtime.now())
         if changes:
+            ledger, number = shares.create(ledger, number)
+            shares.fill()
+            works = _works(changes, decisions, readings)
             service = planned.looked.services[shard]
-            by_id = {d.image.id: d for d in decisions}
-            works = [_work(by_id[image], wanted, len(readings[image])) for image, wanted in sorted(changes.items())]
             outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
-            after = recorded(ledger, outcomes, planned.now)
+            shares.empty()
+            covered = {d.image.id: d.staying.sure for d in decisions}
+            after = shares.recorded(recorded(ledger, outcomes, planned.now, covered))
             if after != ledger:
                 runtime.state.commit(shard, number, after, run=runtime.run, now=runtime.now())
     except Busy as error:
-        return _ShardResult(outcomes, str(error))
-    return _ShardResult(outcomes)
+        return _ShardResult(outcomes, shares.result(), str(error))
+    return _ShardResult(outcomes, shares.result())
 
 
-def _work(decision: ImageDecision, changes: Iterable[Change], rows: int) -> Work:
-    accounts = {change.action: change.accounts for change in changes}
-    return Work(
-        image=decision.image.id,
-        add=accounts.get("grant", ()),
-        remove=accounts.get("revoke", ()),
-        rows=rows,
-        quota=decision.quota,
+def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...]) -> Ledger:
+    """The shard's ledger after everything that this run read."""
+    readings = {r.image.id: r.grants for r in planned.looked.readings if r.grants is not None}
+    before = planned.looked.states[shard].ledger
+    decided = planned.decisions.shards.get(shard)
+    ledger = settled_rows(decided.ledger, decided, decisions) if decided is not None else before
+    ledger = settled(ledger, planned.facts, planned.decisions, decisions, readings)
+    return absences(
+        ledger,
+        planned.looked.absent & before.grants.keys(),
+        planned.looked.present & before.grants.keys(),
     )
+
+
+def _works(
+    changes: Iterable[Change], decisions: tuple[ImageDecision, ...], readings: Mapping[str, tuple[object, ...]]
+) -> list[Work]:
+    """The direct grants and revokes, image by image."""
+    accounts: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for change in changes:
+        if change.action in ("grant", "revoke"):
+            accounts[change.images[0]][change.action] = change.accounts
+    by_id = {decision.image.id: decision for decision in decisions}
+    return [
+        Work(
+            image=image,
+            add=wanted.get("grant", ()),
+            remove=wanted.get("revoke", ()),
+            rows=len(readings[image]),
+            quota=by_id[image].quota,
+        )
+        for image, wanted in sorted(accounts.items())
+    ]
 
 
 def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
@@ -128,27 +163,36 @@ def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
     refused: list[Refusal] = []
     unremovable: list[Finding] = []
     for change in planned.plan.changes:
-        outcome = outcomes.get(change.image)
+        if change.action not in ("grant", "revoke"):
+            continue
+        image = change.images[0]
+        outcome = outcomes.get(image)
         if outcome is None:
             continue
         carried, left, error = _what_became(change, outcome)
         if carried:
             done.append(_part(change, carried))
         if left:
-            failed.append(_failure(_part(change, left), error))
+            failed.append(failure(_part(change, left), error))
         pending += _not_seen_yet(planned, change, outcome)
         if change.action == "grant":
             refused += _refusals(change, outcome)
         else:
             unremovable += [
-                Finding("cannot-revoke", change.image, account, str(reason)) for account, reason in outcome.unremovable
+                Finding("cannot-revoke", image, account, str(reason)) for account, reason in outcome.unremovable
             ]
-    plan = _with(planned.plan, findings=[*busy, *unremovable], pending=pending, refused=refused)
+    for result in results.values():
+        done += result.shares.done
+        failed += [failure(change, error) for change, error in result.shares.failed]
+        pending += result.shares.pending
+        refused += result.shares.refused
+    findings = [*busy, *unremovable, *(f for result in results.values() for f in result.shares.findings)]
+    plan = _with(planned.plan, findings=findings, pending=pending, refused=refused)
     return Applied(
         planned=planned,
         plan=plan,
         done=in_order(done),
-        failed=tuple(sorted(failed, key=lambda f: (f.change.action, f.change.shard, f.change.image))),
+        failed=tuple(sorted(failed, key=lambda f: (f.change.action, f.change.shard, f.change.images, f.change.share))),
     )
 
 
@@ -175,7 +219,8 @@ def _part(change: Change, accounts: list[str]) -> Change:
     )
 
 
-def _failure(change: Change, error: Exception | None) -> Failure:
+def failure(change: Change, error: Exception | None) -> Failure:
+    """What is said of a change that was not carried out."""
     if isinstance(error, VendorError):
         return Failure(
             change=change,
@@ -188,16 +233,19 @@ def _failure(change: Change, error: Exception | None) -> Failure:
 
 def _not_seen_yet(planned: Planned, change: Change, outcome: Outcome) -> Iterable[Pending]:
     """What the cloud accepted and the reading afterwards does not show."""
+    image = change.images[0]
     listed = {grant.account for grant in outcome.grants or ()}
     if change.action == "grant":
         waiting, status = outcome.accepted - listed, "accepted, not listed yet"
     else:
-        waiting, status = (outcome.revoked | outcome.gone) & listed, "revoked, still listed"
+        # The row of an account that a resource share reaches may be the share's own.
+        reached = next(d.staying.possible for d in planned.decisions.images if d.image.id == image)
+        waiting, status = ((outcome.revoked | outcome.gone) & listed) - reached, "revoked, still listed"
     if outcome.grants is None:
         status = "accepted, not read back"
     for account in change.accounts:
         if account in waiting:
-            yield Pending("", f"{change.image}/{account}", status, planned.now.isoformat())
+            yield Pending("", f"{image}/{account}", status, planned.now.isoformat())
 
 
 def _refusals(change: Change, outcome: Outcome) -> Iterable[Refusal]:
@@ -209,7 +257,7 @@ def _refusals(change: Change, outcome: Outcome) -> Iterable[Refusal]:
     for code, accounts in sorted(by_code.items()):
         reason = reason_of(code)
         yield Refusal(
-            image=change.image,
+            image=change.images[0],
             rules=change.rules,
             reason=reason,
             accounts=first_accounts(accounts),

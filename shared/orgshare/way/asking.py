@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import ImageDecision, decide
+from orgshare.decide.deciding import decide
+from orgshare.decide.decisions import ImageDecision
 from orgshare.errors import ConfigurationError, IncompleteRead, VendorError
 from orgshare.focus import Focus, Selection
 from orgshare.observe.images import read_grants

@@ -17,18 +17,22 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from orgshare.decide.audience import Resolved, resolve_all
+from orgshare.decide.coverage import NO_COVERAGE, NOBODY, Coverage, Reach, coverage_of_images
 from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector
+from orgshare.decide.targets import trees_needed
 from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, NobodyAnswers, Refused, StopRun, VendorError
 from orgshare.focus import Focus, Selection
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.images import list_images, read_grants
-from orgshare.observe.organization import read_organization
+from orgshare.observe.organization import read_organization, why_contradicted
+from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
-from orgshare.ports import Directory, ImageService
+from orgshare.ports import Directory, ImageService, ShareService
 from orgshare.record.state import ShardState, check_directory
+from orgshare.seen import Seen
 from orgshare.way.runtime import Runtime
-from orgshare.words import Image, ImageReading, Incomplete, Organization, Shard
+from orgshare.words import Image, ImageReading, Incomplete, Organization, Shard, Sharing
 
 ASKED_BY_ID = 20
 """Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
@@ -41,9 +45,14 @@ class Looked(Struct, frozen=True, kw_only=True):
     organization: Organization
     directory: Directory
     services: Mapping[Shard, ImageService]
+    share_services: Mapping[Shard, ShareService]
+    sharing: Mapping[Shard, Sharing]
+    seen: Seen
+    contradicted: str
     states: Mapping[Shard, ShardState]
     readings: tuple[ImageReading, ...]
     unselected: tuple[Image, ...] = ()
+    passed_over: tuple[Image, ...] = ()
     findings: tuple[Finding, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     absent: frozenset[str] = frozenset()
@@ -62,6 +71,7 @@ class _Listing(Struct, frozen=True):
 
     shard: Shard
     service: ImageService | None
+    sharing: Sharing | None = None
     images: tuple[Image, ...] = ()
     absent: frozenset[str] = frozenset()
     unread: Mapping[str, str] = MappingProxyType({})
@@ -71,15 +81,23 @@ class _Listing(Struct, frozen=True):
 def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     """Read what the focus asks for. Raises ``StopRun`` or ``ConfigurationError`` when there is no run to be had."""
     policy = runtime.policy
-    directory, organization = _organization(runtime)
+    seen = runtime.state.seen()
+    known = {shard: runtime.state.read(shard) for shard in runtime.state.shards()}
+    entities = {e for state in known.values() for rows in state.ledger.shares.values() for e in rows}
+    directory, organization, contradicted = _organization(
+        runtime, frozenset(e for e in entities if e.startswith("fd-"))
+    )
     check_directory(runtime.state, organization.id)
     audiences = resolve_all(policy, organization, now.date())
     select = selector(policy)
     _check_accounts(runtime, organization)
     shards, incomplete = _shards(runtime, focus)
-    states = {shard: runtime.state.read(shard) for shard in {*shards, *runtime.state.shards()}}
+    states = known | {shard: runtime.state.read(shard) for shard in shards if shard not in known}
     listings = tuple(runtime.executor.map(lambda shard: _list(runtime, focus, shard, states[shard].ledger), shards))
-    readings, unselected = _readings(runtime, focus, listings, states, audiences, select)
+    sharing = {li.shard: li.sharing for li in listings if li.service is not None and li.sharing is not None}
+    reach = Reach(organization, policy.directory.nested_folder_targets, NOBODY, NOBODY)
+    covered = {shard: coverage_of_images(each.shares, reach, now) for shard, each in sharing.items()}
+    readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered)
     incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
     incomplete += [
         Incomplete("shard", str(li.shard), f"{image}: {why}") for li in listings for image, why in li.unread.items()
@@ -88,9 +106,14 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         organization=organization,
         directory=directory,
         services={li.shard: li.service for li in listings if li.service is not None},
+        share_services={shard: runtime.cloud.shares(shard) for shard in sharing},
+        sharing=sharing,
+        seen=seen,
+        contradicted=contradicted,
         states=states,
         readings=readings,
         unselected=unselected,
+        passed_over=passed_over,
         findings=() if incomplete or not focus.is_sweep() else _selection_findings(policy, listings, select),
         incomplete=tuple(incomplete),
         absent=frozenset[str]().union(*(li.absent for li in listings)),
@@ -98,7 +121,9 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     )
 
 
-def _organization(runtime: Runtime) -> tuple[Directory, Organization]:
+def _organization(runtime: Runtime, targets: frozenset[str]) -> tuple[Directory, Organization, str]:
+    """The organization, with the folders that the policy names and those that are ``targets`` of ours already, and how
+    its listing was found to be wrong."""
     policy = runtime.policy
     named = {
         folder
@@ -108,7 +133,12 @@ def _organization(runtime: Runtime) -> tuple[Directory, Organization]:
     } | policy.never.folders
     try:
         directory = runtime.cloud.directory()
-        return directory, read_organization(directory, named)
+        organization = read_organization(directory, named | targets, trees_needed(policy), runtime.executor)
+        # Whether an owner may use the directory hangs on one row of a listing, so it is asked for alone.
+        missing = {owner.account for owner in policy.owners} - organization.members.keys() - {organization.management}
+        asked = {account: directory.member(account) for account in sorted(missing)}
+        found = {account: member for account, member in asked.items() if member is not None}
+        return directory, organization.replace_members(found), why_contradicted(found)
     except NoAnswer as error:
         if not error.code:
             raise NobodyAnswers(f"{error}; check the network, the region, and ORGSHARE_LOCAL_CLOUD") from error
@@ -163,15 +193,16 @@ def _shards(runtime: Runtime, focus: Focus) -> tuple[list[Shard], list[Incomplet
 def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _Listing:
     try:
         service = runtime.cloud.images(shard)
+        sharing = read_sharing(runtime.cloud.shares(shard), shard, ledger.shares)
         selections = focus.of_shard(shard)
         ids = frozenset[str]().union(*(selection.images for selection in selections))
         if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
             found, _, unread = _ask_by_id(service, ids)
-            return _Listing(shard, service, found, unread=unread)
+            return _Listing(shard, service, sharing, found, unread=unread)
         images = list_images(service, shard)
         known = ledger.grants.keys() if focus.is_sweep() else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
-        return _Listing(shard, service, (*images, *found), absent, unread)
+        return _Listing(shard, service, sharing, (*images, *found), absent, unread)
     except (VendorError, IncompleteRead) as error:
         return _Listing(shard, None, error=str(error))
 
@@ -201,23 +232,28 @@ def _readings(
     states: Mapping[Shard, ShardState],
     audiences: tuple[Resolved, ...],
     select: Selector,
-) -> tuple[tuple[ImageReading, ...], tuple[Image, ...]]:
+    covered: Mapping[Shard, Mapping[str, Coverage]],
+) -> tuple[tuple[ImageReading, ...], tuple[Image, ...], tuple[Image, ...]]:
+    """What was read of the images that the focus takes, those that it leaves out, and those of no rule and ledger."""
     to_read: list[tuple[ImageService, Image]] = []
     without_call: list[ImageReading] = []
+    passed_over: list[Image] = []
     unselected: list[Image] = []
     for listing in listings:
         if listing.service is None:
             continue
         ledger = states[listing.shard].ledger
+        shared = {entity for entries in ledger.shares.values() for entity in entries}
         selections = focus.of_shard(listing.shard)
         for image in listing.images:
             rules = select(image)
             known = image.id in ledger.grants
             chosen = [audiences[index] for index in rules]
-            if not rules and not known:
+            coverage = covered[listing.shard].get(image.id, NO_COVERAGE)
+            if not rules and not known and image.id not in shared:
                 unselected.append(image)
-            elif not any(_takes(selection, image, chosen, ledger) for selection in selections):
-                continue
+            elif not any(_takes(selection, image, chosen, ledger, coverage) for selection in selections):
+                passed_over.append(image)
             elif image.self_shared is False and not known:
                 without_call.append(ImageReading(image, ()))
             else:
@@ -230,10 +266,10 @@ def _readings(
         except (VendorError, IncompleteRead) as error:
             return ImageReading(image, None, str(error))
 
-    return (*without_call, *runtime.executor.map(read, to_read)), tuple(unselected)
+    return (*without_call, *runtime.executor.map(read, to_read)), tuple(passed_over), tuple(unselected)
 
 
-def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger) -> bool:
+def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger, coverage: Coverage) -> bool:
     if selection.images and image.id not in selection.images:
         return False
     names = {audience.rule.name for audience in chosen}
@@ -245,13 +281,18 @@ def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: L
     if selection.accounts:
         owner = image.shard.owner
         wanted = frozenset[str]().union(*(audience.wanted for audience in chosen)) - {owner}
-        return any(_out_of_step(account in wanted, entries.get(account)) for account in selection.accounts)
+        return any(
+            _out_of_step(account in wanted, entries.get(account), account in coverage.possible)
+            for account in selection.accounts
+        )
     return True
 
 
-def _out_of_step(wanted: bool, entry: Entry | None) -> bool:
+def _out_of_step(wanted: bool, entry: Entry | None, covered: bool) -> bool:
     """Whether an account's access may differ from what is wanted; a grant that was never seen counts as absent."""
-    return entry is None or entry.state != "made" if wanted else entry is not None
+    if not wanted or covered:
+        return entry is not None or (covered and not wanted)
+    return entry is None or entry.state != "made"
 
 
 def _selection_findings(policy: Policy, listings: tuple[_Listing, ...], select: Selector) -> tuple[Finding, ...]:

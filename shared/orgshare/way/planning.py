@@ -16,7 +16,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.decide.decisions import Decisions, Facts, Loss, Proof, decide
+from orgshare.decide.deciding import decide, make_reach
+from orgshare.decide.decisions import Decisions
+from orgshare.decide.facts import Facts, Proof
+from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Finding, Hold, Plan
 from orgshare.decide.planning import assemble
 from orgshare.errors import VendorError
@@ -24,6 +27,7 @@ from orgshare.focus import Focus
 from orgshare.guard import GuardRecord, baseline, guard
 from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
+from orgshare.seen import see
 from orgshare.way.look import Looked, look
 from orgshare.way.runtime import Runtime
 from orgshare.words import Pair
@@ -58,12 +62,20 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
     now = runtime.now()
     record = runtime.state.guard()  # before reading: a hold that is recorded meanwhile is of later facts
     looked = look(runtime, focus, now)
+    seen = see(looked.seen, looked.organization, frozenset(), now)
     facts = Facts(
         policy=runtime.policy,
         organization=looked.organization,
         readings=looked.readings,
         ledgers=looked.ledgers(),
+        sharing=looked.sharing,
+        passed_over=looked.passed_over,
+        proof=Proof(contradicted=looked.contradicted),
         now=now,
+        state=runtime.state.beginning.id,
+        settled=seen.settled(now, runtime.policy.directory.settle),
+        established=seen.established(now, runtime.policy.directory.settle),
+        elsewhere={**seen.vanished(), **seen.moved(now, runtime.policy.directory.settle)},
     )
     guarded = _proven(runtime, looked, facts, record)
     facts, decisions = guarded.facts, guarded.decisions
@@ -113,7 +125,7 @@ def _guarded(facts: Facts, record: GuardRecord, asked: frozenset[Pair]) -> _Guar
     judged = _judged(facts, decisions, frozenset(in_vain | misled))
     holds = guard(
         (loss for loss in losses if loss.pair not in misled),
-        base=baseline(decisions, facts.ledgers, len(facts.organization.members)),
+        base=baseline(decisions, facts.ledgers, make_reach(facts), len(facts.organization.members)),
         limits=facts.policy.limits,
         record=record,
         judged=judged,
@@ -125,11 +137,13 @@ def _guarded(facts: Facts, record: GuardRecord, asked: frozenset[Pair]) -> _Guar
 def _judged(facts: Facts, decisions: Decisions, doubted: frozenset[Pair]) -> Callable[[Pair], bool]:
     """Which pairs this run came to a conclusion about: what it read and does not doubt, and what is not ours at all."""
     undecided = {decision.image.id: decision.undecided for decision in decisions.images}
+    shared = {e for ledger in facts.ledgers.values() for rows in ledger.shares.values() for e in rows}
 
     def judged(pair: Pair) -> bool:
         if pair.image in undecided:
             return pair not in doubted and pair.account not in undecided[pair.image]
-        return not any(pair.account in ledger.entries(pair.image) for ledger in facts.ledgers.values())
+        known = any(pair.account in ledger.entries(pair.image) for ledger in facts.ledgers.values())
+        return not known and pair.image not in shared
 
     return judged
 
@@ -160,11 +174,12 @@ def _ask(runtime: Runtime, looked: Looked, facts: Facts, doubts: list[Loss]) -> 
 
 
 def _orphans(looked: Looked) -> Iterable[Finding]:
-    """Shards with grants of ours that the policy does not name any more."""
-    known = {shard for shard in looked.states if looked.states[shard].ledger.grants}
+    """Shards with anything of ours that the policy does not name any more."""
+    ledgers = looked.ledgers()
+    known = {shard for shard, ledger in ledgers.items() if ledger.grants or ledger.shares}
     named = set(looked.services)
     for shard in sorted(known - named):
         of_owner = f"{shard.service}/{shard.owner}/*"
         if not any(gap.name in (str(shard), of_owner) for gap in looked.incomplete):
-            why = f"the state knows grants in {shard}, which the policy does not name; nothing is done there"
+            why = f"the state knows what was shared in {shard}, which the policy does not name; nothing is done there"
             yield Finding("orphaned", "", "", why)

@@ -1,0 +1,100 @@
+"""Deciding for everything that was read: facts in, decisions out.
+
+Pure: equal facts give equal decisions, whatever the order in which they were read. Images that could not be read are
+passed over whole, because a fact that was not read is not a fact that is not so; and a rule that rests on something
+unknown is frozen: it neither adds nor revokes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from orgshare.decide.audience import Resolved, resolve_all
+from orgshare.decide.coverage import Reach
+from orgshare.decide.decisions import Decisions, ImageDecision
+from orgshare.decide.facts import Facts
+from orgshare.decide.plan import Finding
+from orgshare.decide.selection import selector
+from orgshare.decide.shard import Case, Run, decide_shard
+from orgshare.decide.wants import Want, want
+from orgshare.words import Image, Incomplete, Shard
+
+
+def decide(facts: Facts) -> Decisions:
+    """Decide for every image that was read."""
+    policy, organization = facts.policy, facts.organization
+    audiences = resolve_all(policy, organization, facts.now.date())
+    select = selector(policy)
+    run = Run(
+        facts=facts,
+        audiences=audiences,
+        modes={rule.name: rule.mode for rule in policy.rules},
+        frozen=frozenset(a.rule.name for a in audiences if a.frozen),
+        outsiders=frozenset(p.account for rule in policy.rules for p in rule.audience.partners)
+        | {organization.management},
+        reach=make_reach(facts),
+    )
+    wants: dict[tuple[tuple[int, ...], str], Want] = {}
+    cases: dict[Shard, list[Case]] = defaultdict(list)
+    others: dict[Shard, dict[str, Want]] = defaultdict(dict)
+    unread = []
+
+    def wanted(image: Image) -> Want:
+        rules = select(image)
+        key = (rules, image.shard.owner)
+        if key not in wants:
+            wants[key] = want(policy, audiences, organization, rules, image.shard.owner)
+        return wants[key]
+
+    for image in facts.passed_over:
+        others[image.shard][image.id] = wanted(image)
+    for reading in facts.readings:
+        image = reading.image
+        if reading.grants is None:
+            unread.append(Incomplete("shard", str(image.shard), f"{image.id}: {reading.unread}"))
+            others[image.shard][image.id] = wanted(image)
+        else:
+            cases[image.shard].append(Case(image, reading.grants, wanted(image)))
+    images: list[ImageDecision] = []
+    shards = {}
+    for shard, found in sorted(cases.items()):
+        decided, shards[shard] = decide_shard(run, shard, sorted(found, key=lambda case: case.id), others[shard])
+        images += decided
+    return Decisions(
+        audiences=audiences,
+        images=tuple(images),
+        shards=shards,
+        findings=tuple(sorted({*_rule_findings(audiences), *(f for s in shards.values() for f in s.findings)})),
+        incomplete=tuple(sorted({*unread, *_rule_gaps(audiences), *_organization_gaps(facts)})),
+    )
+
+
+def make_reach(facts: Facts) -> Reach:
+    """Whom each target reaches. Of those who vanished from the listing, the ones that left for certain do not count."""
+    elsewhere = {a: folders for a, folders in facts.elsewhere.items() if a not in facts.proof.departed}
+    nested = facts.policy.directory.nested_folder_targets
+    return Reach(facts.organization, nested, facts.settled, facts.established, elsewhere)
+
+
+def _rule_findings(audiences: tuple[Resolved, ...]) -> Iterable[Finding]:
+    for audience in audiences:
+        for unknown in audience.unknown:
+            yield Finding("unknown-id", "", unknown.id, unknown.why)
+        for account in audience.partner_members:
+            why = f"rule {audience.rule.name} names it as a partner, but it is a member: it is treated as a member"
+            yield Finding("partner-is-member", "", account, why)
+
+
+def _rule_gaps(audiences: tuple[Resolved, ...]) -> Iterable[Incomplete]:
+    return (
+        Incomplete("rule", a.rule.name, f"{a.frozen}; until then nothing is added or revoked for this rule")
+        for a in audiences
+        if a.frozen
+    )
+
+
+def _organization_gaps(facts: Facts) -> Iterable[Incomplete]:
+    if facts.proof.contradicted:
+        why = f"{facts.proof.contradicted}; nothing is revoked on the strength of this reading"
+        yield from (Incomplete("rule", rule.name, why) for rule in facts.policy.rules)

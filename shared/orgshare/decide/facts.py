@@ -1,0 +1,52 @@
+"""Everything that a decision rests on, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from orgshare.ledger import Ledger
+from orgshare.policy.model import Policy
+from orgshare.words import Image, ImageReading, Organization, Pair, Shard, Sharing
+
+
+class Proof(Struct, frozen=True):
+    """What was asked for once more because access hangs on it.
+
+    ``departed``: accounts that the directory says it does not have. ``placed``: members found where the listing had
+    them. ``images``: images whose second reading agreed with the first. ``contradicted`` says how the listing of the
+    organization was found to be wrong; then nothing is concluded from it.
+    """
+
+    departed: frozenset[str] = frozenset()
+    placed: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+    contradicted: str = ""
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What was read, what is remembered, and the time.
+
+    ``sharing`` has the resource shares of every shard of which an image was read. ``state`` is the id of the state, as
+    the tags of our shares carry it. ``settled`` members have been seen in their folder for long enough, ``established``
+    ones in the organization. ``elsewhere`` are accounts that vanished from the listing or moved lately, each with the
+    folders that it was in before: a resource share may still reach it there. Of the images that were ``passed_over``
+    only the rows are known, and not their grants.
+    """
+
+    policy: Policy
+    organization: Organization
+    readings: tuple[ImageReading, ...]
+    ledgers: Mapping[Shard, Ledger]
+    sharing: Mapping[Shard, Sharing]
+    now: datetime
+    state: str = ""
+    settled: frozenset[str] = frozenset()
+    established: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    passed_over: tuple[Image, ...] = ()
+    proof: Proof = Proof()
+    held: frozenset[Pair] = frozenset()

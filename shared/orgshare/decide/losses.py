@@ -1,0 +1,134 @@
+"""Pairs that would lose their last channel, and what that rests on.
+
+A pair is lost by a call only if the channel is ours (the ledger says so), if nobody wants the pair any more, and if
+what took it out of the audience is proven: an account's place in the organization by asking for that account alone,
+an image's tags and name by a second reading of that image. A loss without proof is a doubt: the caller gathers the
+proof and decides again, or reports the reading as incomplete.
+
+What can go wrong: a fact that was not read is taken for a fact that is not so. So a rule that rests on something
+unknown is frozen: nothing that it may want is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from orgshare.decide.facts import Facts, Proof
+from orgshare.decide.wants import Want, most_careful
+from orgshare.ledger import Kind
+from orgshare.policy.model import Mode
+from orgshare.words import Image, Organization, Pair, Shard
+
+Cause = Literal["departed", "audience", "partner", "image", "unmanaged", "channel"]
+
+
+class Loss(Struct, frozen=True, kw_only=True):
+    """A pair that loses its last channel. ``proven`` is whether it may.
+
+    ``hangs_on_image``: a rule that wanted the pair does not select the image any more, so the image itself is in
+    doubt. ``hangs_on_listing``: the pair might be wanted if the organization were another than its listing says. The
+    cause ``channel`` is no loss in the end: the pair changes its channel, and it cannot be seen that it does so without
+    a gap.
+    """
+
+    pair: Pair
+    shard: Shard
+    cause: Cause
+    proven: bool
+    rules: tuple[str, ...]
+    hangs_on_image: bool = False
+    hangs_on_listing: bool = False
+
+
+class Judged(Struct, frozen=True):
+    """What is to become of a pair of ours that nobody wants: a loss, or it stays, because of a mode or a doubt."""
+
+    loss: Loss | None = None
+    kept_by: Mode | None = None
+
+
+UNDECIDED = Judged()
+
+
+def judge(
+    facts: Facts,
+    want: Want,
+    image: Image,
+    account: str,
+    rules: tuple[str, ...],
+    *,
+    modes: Mapping[str, Mode],
+    frozen: frozenset[str],
+    kind: Kind = "member",
+) -> Judged:
+    """What is to become of a pair that we gave because of these rules and that nobody wants any more.
+
+    ``modes`` and ``frozen`` are of all rules of the policy, by name.
+    """
+    if want.frozen or frozen.intersection(rules):
+        return UNDECIDED
+    former = [modes[name] for name in rules if name in modes]
+    mode = want.mode if facts.policy.mode == "observe" else most_careful([want.mode, *former], want.mode)
+    if mode != "enforce":
+        return Judged(kept_by=mode)
+    organization = facts.organization
+    cause = _cause(organization, want, kind, account)
+    on_image = not want.rules or not set(want.names).issuperset(rules)
+    on_listing = cause != "image" and account != organization.management
+    return Judged(
+        Loss(
+            pair=Pair(image.id, account),
+            shard=image.shard,
+            cause=cause,
+            proven=(not on_listing or _confirmed(facts.proof, organization, account))
+            and (not on_image or image.id in facts.proof.images),
+            rules=rules,
+            hangs_on_image=on_image,
+            hangs_on_listing=on_listing,
+        )
+    )
+
+
+def judge_stranger(facts: Facts, want: Want, image: Image, account: str) -> Judged:
+    """What is to become of a grant that somebody else made and nobody wants, where the policy revokes such grants."""
+    if want.frozen:
+        return UNDECIDED
+    if want.mode != "enforce":
+        return Judged(kept_by=want.mode)
+    on_listing = account != facts.organization.management
+    return Judged(
+        Loss(
+            pair=Pair(image.id, account),
+            shard=image.shard,
+            cause="unmanaged",
+            proven=(not on_listing or _confirmed(facts.proof, facts.organization, account))
+            and (bool(want.rules) or image.id in facts.proof.images),
+            rules=(),
+            hangs_on_image=not want.rules,
+            hangs_on_listing=on_listing,
+        )
+    )
+
+
+def change_of_channel(image: Image, account: str) -> Loss:
+    """A pair whose resource share goes and whose direct grant cannot be told from the share's own row."""
+    return Loss(pair=Pair(image.id, account), shard=image.shard, cause="channel", proven=True, rules=())
+
+
+def _cause(organization: Organization, want: Want, kind: Kind, account: str) -> Cause:
+    if not want.rules:
+        return "image"
+    if account in organization.members:
+        return "audience"
+    if kind == "partner" or account == organization.management:
+        return "partner"
+    return "departed"
+
+
+def _confirmed(proof: Proof, organization: Organization, account: str) -> bool:
+    """Whether asking for the account alone showed what the listing said: a place in the organization, or none."""
+    asked = proof.placed if account in organization.members else proof.departed
+    return account in asked and not proof.contradicted

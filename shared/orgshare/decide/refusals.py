@@ -1,0 +1,122 @@
+"""Who gets a direct grant now, and who does not and why: the rules of the service, its quota, and what it said before.
+
+What can go wrong is an account that is left out without a word. So everybody who is wanted and not served is named in
+a refusal, with how to mend it.
+
+https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import get_args
+
+from orgshare.decide.plan import Reason, Refusal, first_accounts
+from orgshare.decide.wants import Want
+from orgshare.ledger import RememberedRefusal
+from orgshare.words import Image
+
+REFUSAL_STANDS = timedelta(minutes=15)
+"""How long a refusal of the cloud is believed before the same grant is tried again."""
+
+
+def direct_additions(
+    now: datetime,
+    want: Want,
+    image: Image,
+    remembered: tuple[RememberedRefusal, ...],
+    missing: frozenset[str],
+    free: int,
+    quota: int,
+) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+    """Which of the missing accounts get a grant, and the refusals for the others. The image itself can be shared."""
+    refusals = []
+    for refusal in remembered:
+        if now - refusal.at >= REFUSAL_STANDS:
+            continue
+        concerned = missing.intersection(refusal.accounts) if refusal.accounts else missing
+        if concerned:
+            again = (refusal.at + REFUSAL_STANDS).strftime("%H:%M")
+            remedy = f"{remedy_of(refusal.reason)}; the cloud said {refusal.code}; tried again after {again} UTC"
+            refusals.append(refused(image, want, reason_named(refusal.reason), concerned, remedy))
+            missing -= concerned
+    if len(missing) > max(free, 0):
+        places = max(free, 0)
+        chosen = tuple(_first(want.in_order, missing.__contains__, places))
+        left_out = missing.difference(chosen)
+        remedy = (
+            f"the image can be shared with {quota} accounts; raise the quota «users that can be shared per custom "
+            "image» in Quota Center and quotas.accounts_per_image of the owner, or narrow the audience, or let the "
+            "rule use the directory (channel: auto)"
+        )
+        refusals.append(refused(image, want, "over-quota", left_out, remedy))
+        return chosen, tuple(refusals)
+    return tuple(sorted(missing)), tuple(refusals)
+
+
+def _first(ordered: Iterable[str], wanted: Callable[[str], bool], most: int) -> Iterable[str]:
+    taken = 0
+    for account in ordered:
+        if taken == most:
+            return
+        if wanted(account):
+            taken += 1
+            yield account
+
+
+def refused_as_it_is(image: Image) -> tuple[Reason, str] | None:
+    """The rule of the service that an image's own row already shows to stand against sharing it."""
+    if image.alias != "self":
+        return "not-own", remedy_of("not-own")
+    if image.public:
+        return "community", remedy_of("community")
+    if image.status == "Deprecated":
+        return "deprecated", remedy_of("deprecated")
+    if image.status != "Available":
+        return "not-available", f"its status is {image.status}; it is shared when it is Available"
+    if image.encrypted:
+        return "encrypted-refused", remedy_of("encrypted-refused")
+    return None
+
+
+_REMEDIES: dict[str, str] = {
+    "not-own": "only its owner can share it: name an image of the owner, or copy it within the owner's account",
+    "community": "a community image is visible to everybody and cannot be shared: take it out of the rule",
+    "deprecated": "who has it keeps it, nobody new gets it: activate the image or share its successor",
+    "encrypted-refused": "encrypted images are not shared in this version: use an unencrypted copy",
+    "encrypted-with-service-key": "copy the image with a customer key of your own (CopyImage) and share the copy",
+    "encrypted-without-role": "encrypted images are not shared in this version: use an unencrypted copy",
+    "over-quota": "raise the quota «users that can be shared per custom image», or narrow the audience",
+    "account-refused": "check the account id in the policy",
+    "sharing-not-enabled": (
+        "let the management account enable sharing in the organization (EnableSharingWithResourceDirectory), or use "
+        "channel: auto or direct"
+    ),
+    "owner-outside": "let the owner's account join the organization, or use channel: auto or direct",
+    "share-quota": "raise the quota of Resource Sharing; with channel auto the next run grants directly",
+    "association-failed": "mend what the cloud says; with channel auto the next run grants directly",
+}
+
+
+def remedy_of(reason: str) -> str:
+    """How a refusal is mended, in one clause."""
+    return _REMEDIES.get(reason, "look the code up in the service's documentation")
+
+
+def reason_named(text: str) -> Reason:
+    """A reason that was remembered; ``refused`` for one that this version does not know."""
+    known: Reason = text if text in get_args(Reason) else "refused"  # type: ignore[assignment]
+    return known
+
+
+def refused(image: Image, want: Want, reason: Reason, accounts: frozenset[str], remedy: str) -> Refusal:
+    """The refusal of an image for some accounts."""
+    return Refusal(
+        image=image.id,
+        rules=want.names,
+        reason=reason,
+        accounts=first_accounts(accounts),
+        accounts_total=len(accounts),
+        remedy=remedy,
+    )

@@ -1,0 +1,545 @@
+"""Deciding for the images of one shard together, because they may stand in the same resource shares.
+
+What the rules want is arranged in shares first. Then each image is decided for itself: which direct grants it needs,
+which of ours are redundant, who would lose access. What leaves a share goes last, and only if everybody who is wanted
+is reached otherwise.
+
+What can go wrong: two channels for one pair, or none for a moment. So a grant is made only where not even possible
+coverage stays, one of ours goes only where sure coverage stays, and everything else waits for the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orgshare.decide.audience import Resolved
+from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images, is_stuck
+from orgshare.decide.cuts import Cuts, Standing, cuts_of
+from orgshare.decide.decisions import ImageDecision, ShardDecision
+from orgshare.decide.facts import Facts
+from orgshare.decide.losses import Judged, Loss, judge, judge_stranger
+from orgshare.decide.plan import Finding, FindingKind, Pending, Reason, Refusal
+from orgshare.decide.refusals import direct_additions, refused, refused_as_it_is, remedy_of
+from orgshare.decide.shares import DEPLOYMENT, Wish, arrange, audience_key, is_ours, with_unlisted
+from orgshare.decide.targets import DirectoryAudience, directory_audience
+from orgshare.decide.wants import Want
+from orgshare.ledger import Ledger, Setback, managed, settle_shares
+from orgshare.policy.model import Mode
+from orgshare.words import Grant, Image, Organization, ResourceShare, Shard, Sharing
+
+MOST_ROWS = 20
+"""Findings of one kind about one image: more accounts than this are one finding that counts them."""
+
+NOBODY: frozenset[str] = frozenset()
+
+_QUOTA_CODES = ("QuotaExceeded.ResourceShare.Count", "QuotaExceeded.SharedResource.Count")
+
+
+class Run(Struct, frozen=True):
+    """What is the same for every image of a run, worked out once."""
+
+    facts: Facts
+    audiences: tuple[Resolved, ...]
+    modes: Mapping[str, Mode]
+    frozen: frozenset[str]
+    outsiders: frozenset[str]
+    reach: Reach
+
+
+class Case(Struct, frozen=True):
+    """One image, the grants that were read, and what is wanted."""
+
+    image: Image
+    grants: tuple[Grant, ...]
+    want: Want
+
+    @property
+    def id(self) -> str:
+        """The image's id."""
+        return self.image.id
+
+
+class Ground(Struct, frozen=True):
+    """What is the same for all images with the same rules in the same shares, worked out once for thousands of them.
+
+    ``fallback`` are accounts that the directory should serve and lastingly cannot, for ``reason`` and ``why``;
+    ``eligible`` may get a direct grant, and ``moving`` are those of them whom only rows that should leave still reach.
+    ``missing`` are eligible and reached by nothing that stays, ``unserved`` fell back and may not go direct either,
+    ``barred`` are wanted and reached by nothing at all. ``promised`` should be reached by the directory and are not
+    yet. ``shared`` are those whom rows of ours reach or may reach, and ``reached`` is how many of the wanted ones are.
+    """
+
+    want: Want
+    coverage: Coverage
+    staying: Coverage
+    fallback: frozenset[str]
+    reason: Reason
+    why: str
+    eligible: frozenset[str]
+    moving: frozenset[str]
+    missing: frozenset[str]
+    unserved: frozenset[str]
+    barred: frozenset[str]
+    promised: frozenset[str]
+    shared: frozenset[str]
+    unsure: frozenset[str]
+    observed: frozenset[str]
+    reached: int
+
+
+def decide_shard(
+    run: Run, shard: Shard, cases: Sequence[Case], others: Mapping[str, Want]
+) -> tuple[list[ImageDecision], ShardDecision]:
+    """Decide for all images of a shard that were read. Of ``others`` it is only known what is wanted."""
+    work = _Shard(run, shard, cases, others)
+    facts = run.facts
+    cuts = cuts_of(
+        work.shares,
+        work.leaving,
+        work.standings() if work.leaving else {},
+        {case.id: case.image for case in cases},
+        reach=run.reach,
+        ledger=work.ledger,
+        aside=frozenset({shard.owner, facts.organization.management}),
+        judge=work.judge,
+    )
+    images = [work.decision(case, cuts) for case in cases]
+    each = {
+        index: directory_audience([run.audiences[index]], facts.policy, facts.organization, shard.owner)
+        for index in {index for case in cases if case.want.directory.targets for index in case.want.rules}
+    }
+    return images, ShardDecision(
+        shard=shard,
+        arrangement=work.arrangement,
+        ledger=work.ledger,
+        shares=work.shares,
+        cuts=cuts.cuts,
+        image_rules={case.id: case.want.names for case in cases},
+        target_rules=_target_rules(run, cases, each),
+        findings=tuple(work.findings()),
+        pending=tuple(work.pending()),
+    )
+
+
+def _target_rules(
+    run: Run, cases: Sequence[Case], each: Mapping[int, DirectoryAudience]
+) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """The rules behind each target of each audience: those in whose own audience it lies, or all where none has it."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for wanted in {id(case.want): case.want for case in cases}.values():
+        key = audience_key(wanted.directory.targets)
+        for target in wanted.directory.targets:
+            alone = tuple(run.audiences[i].rule.name for i in wanted.rules if each[i].admits(target))
+            found[key, target] = tuple(sorted({*found.get((key, target), ()), *(alone or wanted.names)}))
+    return found
+
+
+class _Shard:
+    """One shard with everything that is the same for all its images."""
+
+    def __init__(self, run: Run, shard: Shard, cases: Sequence[Case], others: Mapping[str, Want]) -> None:
+        facts = run.facts
+        sharing = facts.sharing[shard]
+        self.run, self.facts, self.shard = run, facts, shard
+        self.quota = facts.policy.owner(shard.owner).accounts_per_image
+        self.cases = {case.id: case for case in cases}
+        self._grounds: dict[object, Ground] = {}
+        self.ledger = settle_shares(facts.ledgers.get(shard, Ledger()), sharing.shares, facts.now)
+        self.shares = with_unlisted(sharing.shares, self.ledger)
+        self.closed = _why_closed(facts.organization, shard, sharing)
+        self.arrangement = arrange(
+            {image: Wish(w.directory, fixed=bool(w.frozen), looked=False) for image, w in others.items()}
+            | {case.id: _wish(case) for case in cases},
+            Sharing(self.shares, enabled=self.closed is None),
+            self.ledger,
+            deployment=facts.policy.deployment,
+            state=facts.state,
+            now=facts.now,
+        )
+        # Images whose home gets something: what they are to have is on its way.
+        filling = {each.share or f"new {each.audience}" for each in self.arrangement.joining}
+        coming = {image for image, home in self.arrangement.homes.items() if home in filling}
+        self.coming = coming | self.arrangement.awaited
+        self.coverage = coverage_of_images(self.shares, run.reach, facts.now)
+        self.own = coverage_of_images(_only(self.shares, self.arrangement.own), run.reach, facts.now)
+        self.leaving = self.arrangement.leaving
+        self.staying = self._without(self.leaving)
+        stuck = frozenset(case.id for case in cases if self._cannot_go_direct(case)) if self.leaving else NOBODY
+        if stuck:
+            self.leaving = frozenset(row for row in self.leaving if not self._touches(row, stuck))
+            self.staying = self._without(self.leaving)
+            self._grounds.clear()
+        self.no_way = stuck
+
+    def _without(self, leaving: frozenset[tuple[str, str]]) -> Mapping[str, Coverage]:
+        if not leaving:
+            return self.coverage
+        return coverage_of_images(self.shares, self.run.reach, self.facts.now, without=leaving)
+
+    def _touches(self, row: tuple[str, str], images: frozenset[str]) -> bool:
+        """Whether the end of a row would take something from one of these images."""
+        share_id, entity = row
+        if entity in images:
+            return True
+        share = next(share for share in self.shares if share.id == share_id)
+        is_target = any(target.entity == entity for target in share.targets)
+        return is_target and any(image.live and image.entity in images for image in share.images)
+
+    def judge(self, image: str, account: str, rules: tuple[str, ...]) -> Judged:
+        """What is to become of a pair that a resource share of ours gives and nobody wants."""
+        case, run = self.cases[image], self.run
+        return judge(self.facts, case.want, case.image, account, rules, modes=run.modes, frozen=run.frozen)
+
+    def standings(self) -> dict[str, Standing]:
+        """How the accounts of each image stand while rows of it are about to end."""
+        alike: dict[object, Standing] = {}
+        found = {}
+        for case in self.cases.values():
+            image = self._image(case)
+            plain = not image.listed and not image.under_way
+            key = (id(image.ground), case.id in self.coming) if plain else case.id
+            if key not in alike:
+                alike[key] = image.standing()
+            found[case.id] = alike[key]
+        return found
+
+    def decision(self, case: Case, cuts: Cuts) -> ImageDecision:
+        """What follows for an image."""
+        return self._image(case).decision(cuts)
+
+    def _cannot_go_direct(self, case: Case) -> bool:
+        """Whether somebody would have to go over to a direct grant, and the image cannot be granted to all of them."""
+        moving = self.ground(case).moving
+        if not moving:
+            return False
+        image = self._image(case)
+        _, refusals = image.additions(moving - image.listed.keys() - image.ours)
+        return bool(refusals) or refused_as_it_is(case.image) is not None
+
+    def _image(self, case: Case) -> _Image:
+        return _Image(self, case, self.ground(case))
+
+    def ground(self, case: Case) -> Ground:
+        """What the image has in common with all that have the same rules and stand in the same shares."""
+        want = case.want
+        coverage = self.coverage.get(case.id, NO_COVERAGE)
+        staying = self.staying.get(case.id, NO_COVERAGE)
+        own = self.own.get(case.id, NO_COVERAGE)
+        home, setback = self.arrangement.homes.get(case.id, ""), self.arrangement.setbacks.get(case.id)
+        key = (id(want), id(coverage), id(staying), id(own), home, setback)
+        if key not in self._grounds:
+            self._grounds[key] = self._ground(case, coverage, staying, own)
+        return self._grounds[key]
+
+    def _ground(self, case: Case, coverage: Coverage, staying: Coverage, own: Coverage) -> Ground:
+        want, members = case.want, self.facts.organization.members
+        fallback, reason, why = self.fallback(case)
+        eligible = (want.addable - want.directory.accounts) | (fallback & want.direct)
+        covered = want.everybody & coverage.associated
+        return Ground(
+            want=want,
+            coverage=coverage,
+            staying=staying,
+            fallback=fallback,
+            reason=reason,
+            why=why,
+            eligible=eligible,
+            moving=(coverage.possible - staying.possible) & eligible,
+            missing=eligible - staying.possible,
+            unserved=(fallback & want.addable) - want.direct - staying.possible,
+            barred=want.addable - staying.possible - coverage.possible,
+            promised=want.directory.accounts - coverage.possible,
+            shared=own.possible - {self.shard.owner, self.facts.organization.management},
+            unsure=frozenset(a for a in covered - coverage.sure if a in self.facts.settled or a not in members),
+            observed=want.observed - coverage.possible,
+            reached=len(covered),
+        )
+
+    def fallback(self, case: Case) -> tuple[frozenset[str], Reason, str]:
+        """Accounts that the directory should serve and lastingly cannot, and why."""
+        audience = case.want.directory
+        if not audience.targets:
+            return NOBODY, "refused", ""
+        if self.closed is not None:
+            return audience.accounts, *self.closed
+        setback = self.arrangement.setbacks.get(case.id)
+        if setback is not None:
+            return audience.accounts, *_of_setback(setback)
+        unreached = self.arrangement.unreached.get(self.arrangement.homes.get(case.id, ""), NOBODY)
+        if not unreached:
+            return NOBODY, "refused", ""
+        left = audience.accounts - self.run.reach.of_all(sorted(audience.targets - unreached)).possible
+        home = self.arrangement.homes[case.id]
+        setbacks = (self.ledger.setbacks.get(f"{home}/{target}") for target in sorted(unreached))
+        known = next((setback for setback in setbacks if setback is not None), None)
+        if known is None:
+            return left, "association-failed", f"{sorted(unreached)[0]} has been associating with {home} for too long"
+        return left, *_of_setback(known)
+
+    def findings(self) -> Iterable[Finding]:
+        """What a person should know about the shares themselves."""
+        policy, state = self.facts.policy, self.facts.state
+        if self.closed is not None and any(self.fallback(c)[0] & c.want.direct for c in self.cases.values()):
+            why = f"{self.shard}: {self.closed[1]}; rules with channel auto use direct grants there"
+            yield Finding("channel-fallback", "", "", why)
+        for share in self.shares:
+            name = dict(share.tags).get(DEPLOYMENT)
+            if name == policy.deployment and not is_ours(share, policy.deployment, state):
+                why = f"resource share {share.id} names this deployment, but another state; it is never touched"
+                yield Finding("foreign-deployment", "", "", why)
+            held = [e for e in self.ledger.rows(share.id) if not is_ours(share, policy.deployment, state)]
+            if held and share.live:
+                why = f"resource share {share.id} lost its tags and has {len(held)} rows of ours: nothing is done there"
+                yield Finding("channel-conflict", "", "", f"{why}; give it its tags back, or end it by hand")
+            rows = {row.entity for row in share.targets if row.live}
+            if is_ours(share, policy.deployment, state):
+                by_hand = {row for row in rows if (share.id, row) not in self.arrangement.own}
+                inside = [self.cases[r.entity] for r in share.images if r.live and r.entity in self.cases]
+                for target in sorted(by_hand):
+                    if any(not case.want.directory.admits(target) for case in inside):
+                        why = f"somebody put {target} into {share.id}, which is ours: nothing new joins it meanwhile"
+                        yield Finding("channel-conflict", "", target if target.isdigit() else "", why)
+            for row in share.images + share.targets:
+                if share.live and is_stuck(row, self.facts.now):
+                    why = f"{row.entity} has been associating with {share.id} since {row.updated or row.created}"
+                    yield Finding("unsure-coverage", row.entity if row.entity in self.cases else "", "", why)
+
+    def pending(self) -> Iterable[Pending]:
+        """What is under way in shares of ours, and what will be tried again."""
+        policy, now = self.facts.policy, self.facts.now
+        for share in self.shares:
+            if not is_ours(share, policy.deployment, self.facts.state):
+                continue
+            if share.status == "Pending":
+                yield Pending(share.id, share.id, share.status, "")
+            for row in share.images + share.targets:
+                if row.live and not row.firm and not is_stuck(row, now):
+                    yield Pending(share.id, row.entity, row.status, row.updated or row.created)
+        for key, setback in self.ledger.setbacks.items():
+            share_id, _, entity = key.rpartition("/")
+            if setback.waits(now) and not setback.lasting:
+                again = setback.again().strftime("%H:%M")
+                status = f"{setback.code}: {setback.why}; tried again after {again} UTC"
+                yield Pending(share_id, entity, status, setback.at.isoformat())
+
+
+class _Image:
+    """One image of a shard: the grants that it has sorted out, and what its accounts need."""
+
+    def __init__(self, work: _Shard, case: Case, ground: Ground) -> None:
+        self.work, self.case, self.ground, self.facts = work, case, ground, work.facts
+        self.image, self.want = case.image, case.want
+        self.coverage, self.staying = ground.coverage, ground.staying
+        self.entries = work.ledger.entries(case.id)
+        self.listed = {grant.account: grant.shared_time for grant in case.grants}
+        self.ours = managed(self.entries, case.grants)
+        self.evident = self._evident()
+        # A listed row of a covered account proves nothing unless it is ours: nobody knows whether such rows are listed.
+        self.direct = frozenset(
+            a for a in self.listed if a in self.ours or a not in self.coverage.possible or a in self.evident
+        )
+        self.under_way = frozenset(
+            account
+            for account, entry in self.entries.items()
+            if entry.state == "accepted"
+            and entry.waits(self.facts.now)
+            and account not in self.direct
+            and account not in self.staying.possible
+        )
+
+    def _evident(self) -> frozenset[str]:
+        """Covered accounts whose row is certainly a grant, because other covered accounts have no row."""
+        listed = frozenset(account for account in self.listed if account in self.coverage.sure)
+        others = len(self.coverage.sure) - (self.image.shard.owner in self.coverage.sure)
+        return listed - self.ours if len(listed) < others else NOBODY
+
+    def standing(self) -> Standing:
+        coverage, staying = self.coverage, self.staying
+        soon = self.want.directory.accounts if self.case.id in self.work.coming else NOBODY
+        return Standing(
+            reached=coverage.possible,
+            wanted=self.want.everybody,
+            safe=staying.sure | self.direct | (staying.associated - coverage.sure),
+            coming=staying.possible | soon | self.under_way | self.ground.moving,
+            unclear=frozenset((self.ground.moving & self.listed.keys()) - self.ours),
+            kept=staying.sure | self.direct,
+        )
+
+    def additions(self, missing: frozenset[str], freed: int = 0) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+        """Which of these accounts get a direct grant now, and why others do not."""
+        remembered = self.work.ledger.refusals.get(self.case.id, ())
+        free = self.work.quota - len(self.direct) - len(self.under_way) + freed
+        return direct_additions(self.facts.now, self.want, self.image, remembered, missing, free, self.work.quota)
+
+    def decision(self, cuts: Cuts) -> ImageDecision:
+        image, want = self.image, self.want
+        redundant = self.ours & self.staying.sure
+        if self.facts.policy.unmanaged == "revoke":
+            redundant |= self.evident & self.staying.sure
+        losses, undecided, kept, strangers = self._unwanted(redundant)
+        for loss in cuts.losses.get(image.id, ()):
+            losses.setdefault(loss.pair.account, loss)
+        kept.update(cuts.kept.get(image.id, {}))
+        freed = len(redundant & self.direct) + sum(
+            loss.proven and loss.pair not in self.facts.held and loss.pair.account in self.direct
+            for loss in losses.values()
+        )
+        grants, refusals = self._additions(freed)
+        return ImageDecision(
+            image=image,
+            rules=want.rules,
+            wanted=want.everybody,
+            directory=want.directory,
+            direct=self.direct,
+            ours=self.ours,
+            shared=self.ground.shared,
+            promised=self.ground.promised,
+            served=self.ground.reached
+            + sum(a in want.everybody and a not in self.coverage.associated for a in self.direct),
+            coverage=self.coverage,
+            staying=self.staying,
+            quota=self.work.quota,
+            home=self.work.arrangement.homes.get(image.id, ""),
+            grants=grants,
+            losses=tuple(losses[account] for account in sorted(losses)),
+            undecided=frozenset(undecided) | cuts.undecided.get(image.id, NOBODY),
+            redundant=tuple(sorted(redundant)),
+            strangers=strangers,
+            refusals=refusals,
+            findings=tuple(sorted(self._findings(kept, redundant))),
+            pending=tuple(self._pending()),
+        )
+
+    def _additions(self, freed: int) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+        want, image, ground = self.want, self.image, self.ground
+        has = self.direct | self.under_way
+        barred = refused_as_it_is(image)
+        if barred is not None:
+            left = ground.barred - has
+            return (), (refused(image, want, barred[0], left, barred[1]),) if left else ()
+        # Of those who go over to a direct grant, only an account without any row can be seen to get one.
+        wait = frozenset(a for a in ground.moving if a in self.listed or a not in self.coverage.associated)
+        grants, refusals = self.additions(ground.missing - has - wait, freed)
+        unserved = ground.unserved - has
+        if unserved:
+            remedy = f"{ground.why}: {remedy_of(ground.reason)}"
+            refusals = (*refusals, refused(image, want, ground.reason, unserved, remedy))
+        return grants, refusals
+
+    def _unwanted(
+        self, redundant: frozenset[str]
+    ) -> tuple[dict[str, Loss], set[str], dict[str, Mode], Mapping[str, str]]:
+        """Grants that nobody wants: losses, those of a frozen rule, those that a mode keeps, and strangers'."""
+        run, want = self.work.run, self.want
+        losses: dict[str, Loss] = {}
+        undecided: set[str] = set()
+        kept: dict[str, Mode] = {}
+        strangers: dict[str, str] = {}
+        judged: dict[str, Judged] = {}
+        for account in self.ours - redundant - want.everybody:
+            entry = self.entries[account]
+            judged[account] = judge(
+                self.facts, want, self.image, account, entry.rules, modes=run.modes, frozen=run.frozen, kind=entry.kind
+            )
+        if self.facts.policy.unmanaged == "revoke":
+            seen = self.work.ledger.strangers.get(self.case.id, MappingProxyType({}))
+            for account in self.direct - self.ours - redundant - want.everybody:
+                strangers[account] = self.listed[account]
+                if seen.get(account) == self.listed[account]:
+                    judged[account] = judge_stranger(self.facts, want, self.image, account)
+        for account, found in judged.items():
+            if found.loss is not None:
+                losses[account] = found.loss
+            elif found.kept_by is not None:
+                kept[account] = found.kept_by
+            elif account in self.ours:
+                undecided.add(account)
+        return losses, undecided, kept, strangers
+
+    def _findings(self, kept: Mapping[str, Mode], redundant: frozenset[str]) -> Iterable[Finding]:
+        want, members = self.want, self.facts.organization.members
+        for mode in sorted(set(kept.values())):
+            accounts = {account for account, by in kept.items() if by == mode}
+            yield from self._rows("kept-by-mode", accounts, f"not wanted any more; kept because the mode is {mode}")
+        strange = self.direct - self.ours - want.everybody
+        known = {account for account in strange if account in members or account in self.work.run.outsiders}
+        left = (
+            "it is left as it is" if self.facts.policy.unmanaged == "keep" else "it is revoked once it was seen twice"
+        )
+        yield from self._rows("unmanaged", known, f"granted by somebody else and no rule wants it; {left}")
+        why = "neither the organization nor the policy knows this account, and it can use the image"
+        yield from self._rows("unknown-account", strange - known, why)
+        double = self.evident - redundant
+        yield from self._rows(
+            "double-shared", double, "granted by somebody else, and a resource share reaches it as well"
+        )
+        why = "a resource share may or may not reach it; nothing is granted until that is known"
+        yield from self._rows("unsure-coverage", self.ground.unsure - self.direct, why)
+        why = "a resource share may or may not reach it; its direct grant stays until that is known"
+        yield from self._rows("unsure-coverage", self.ground.unsure & self.ours, why)
+        observed = self.ground.observed - self.direct
+        yield from self._rows("observed-only", observed, "wanted by a rule whose mode is observe")
+        if self.work.closed is None and (instead := self.ground.fallback & want.direct):
+            why = f"{self.ground.why}; {len(instead)} accounts may get direct grants instead"
+            yield Finding("channel-fallback", self.image.id, "", why)
+        if self.case.id in self.work.no_way:
+            why = "it stays in its resource share, because direct grants could not serve everybody who has it"
+            yield Finding("channel-conflict", self.image.id, "", why)
+
+    def _rows(self, kind: FindingKind, accounts: frozenset[str] | set[str], why: str) -> Iterable[Finding]:
+        """A finding for each account, or one that counts them where they are many."""
+        if len(accounts) <= MOST_ROWS:
+            yield from (Finding(kind, self.image.id, account, why) for account in accounts)
+        else:
+            yield Finding(kind, self.image.id, "", f"{len(accounts)} accounts, the first {min(accounts)}: {why}")
+
+    def _pending(self) -> Iterable[Pending]:
+        entries = self.entries
+        for account in sorted(self.under_way):
+            entity = f"{self.image.id}/{account}"
+            yield Pending("", entity, "accepted, not listed yet", entries[account].since.isoformat())
+        members, settled = self.facts.organization.members, self.facts.settled
+        waiting = (self.ours & self.staying.possible) - self.staying.sure
+        soon = {a for a in waiting if a not in self.staying.associated or (a in members and a not in settled)}
+        if soon:
+            grants = "1 direct grant ends" if len(soon) == 1 else f"{len(soon)} direct grants end"
+            status = f"{grants} once the resource share is sure to reach those accounts"
+            yield Pending("", self.image.id, status, "")
+
+
+def _wish(case: Case) -> Wish:
+    return Wish(
+        audience=case.want.directory,
+        fixed=bool(case.want.frozen),
+        joins=refused_as_it_is(case.image) is None,
+    )
+
+
+def _only(shares: Iterable[ResourceShare], own: frozenset[tuple[str, str]]) -> Iterable[ResourceShare]:
+    """The shares as far as they are ours."""
+    places = {share for share, _ in own}
+    for share in shares:
+        if share.id in places:
+            yield replace(
+                share,
+                images=tuple(row for row in share.images if (share.id, row.entity) in own),
+                targets=tuple(row for row in share.targets if (share.id, row.entity) in own),
+            )
+
+
+def _why_closed(organization: Organization, shard: Shard, sharing: Sharing) -> tuple[Reason, str] | None:
+    """Why nothing of an owner can be shared through the directory."""
+    if shard.owner not in organization.members and shard.owner != organization.management:
+        return "owner-outside", f"owner {shard.owner} is not in the organization"
+    if not sharing.enabled:
+        return "sharing-not-enabled", "sharing in the organization is not enabled"
+    return None
+
+
+def _of_setback(setback: Setback) -> tuple[Reason, str]:
+    reason: Reason = "share-quota" if setback.code in _QUOTA_CODES else "association-failed"
+    return reason, setback.why if setback.code in setback.why else f"{setback.code}: {setback.why}"
