@@ -41,6 +41,9 @@ READINGS_THAT_END_OWNERSHIP = 2
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(days=1)
 """How long what failed about a resource share waits before it is tried again; each time twice as long."""
 
+STALE = 3 * LONGEST_WAIT
+"""A setback this old was not met again: what it speaks of was not tried any more, or it is gone."""
+
 FAILURES_THAT_LAST = 2
 """How often an association has to fail before the failure counts as lasting."""
 
@@ -259,7 +262,8 @@ def settle_shares(ledger: Ledger, shares: Iterable[ResourceShare], now: datetime
             f"{share}/{row.entity}": None for row in rows if row.firm and f"{share}/{row.entity}" in ledger.setbacks
         }
         ledger = ledger.with_rows(share, kept).with_setbacks(done)
-    return ledger
+    stale = {key: None for key, setback in ledger.setbacks.items() if now - setback.at >= STALE}
+    return ledger.with_setbacks(stale) if stale else ledger
 
 
 def failed_again(before: Setback | None, row: Association, now: datetime) -> Setback:

@@ -13,22 +13,10 @@ from orgshare.focus import EVERYTHING
 from orgshare.record.state import open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.way.applying import Applied, apply
+from tests.support.channels import GOLD, LATER, OTHERS, Watch, by_shares, contents, directly, own_shares, until_settled
 from tests.support.trial import A, B, C, D, Trial, policy, rule, world
 from tests.way.test_channel_calls import WRITES
-from tests.way.test_channels import (
-    GOLD,
-    LATER,
-    NOBODY,
-    OTHERS,
-    Watch,
-    auto,
-    by_auto,
-    by_shares,
-    contents,
-    directly,
-    own_shares,
-    until_settled,
-)
+from tests.way.test_channels import NOBODY, auto, by_auto
 from tests.way.test_rules import ALL_IMAGES, Died, everywhere
 
 Trials = Callable[..., Trial]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from orgshare.errors import StopRun
+from tests.support.channels import LATER, Watch, by_shares, directly, found, own_shares, until_settled
 from tests.support.trial import MANAGEMENT, OWNER, PARTNER, REGION, STRANGER, Trial, policy, rule, world
-from tests.way.test_channels import LATER, Watch, auto, by_shares, directly, found, own_shares, until_settled
+from tests.way.test_channels import auto
 from tests.way.test_faults import below
 
 FAULTS = (

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from localcloud import LocalCloud
-from localcloud.world import ResourceShare
 from orgshare.focus import Focus, Selection, focus_of
 from orgshare.signals import Signal
 from orgshare.way.applying import Applied
+from tests.support.channels import (
+    GOLD,
+    LATER,
+    OTHERS,
+    Watch,
+    by_shares,
+    contents,
+    directly,
+    found,
+    own_shares,
+    until_settled,
+)
 from tests.support.trial import (
     MANAGEMENT,
     OWNER,
@@ -34,83 +44,11 @@ from tests.way.test_channel_calls import writes
 from tests.way.test_rules import ALL_IMAGES, everywhere
 
 Trials = Callable[..., Trial]
-LATER = 16 * 60
-"""Long enough for an account to count as settled in its place."""
 
 NEWCOMER = "4000000000000001"
 NOBODY: dict[str, set[str]] = {image: set() for image in ALL_IMAGES}
 SHARING = "resourcesharing:"
 ASSOCIATE = f"{SHARING}AssociateResourceShare"
-GOLD, OTHERS = {"ids": ["m-gold"]}, {"ids": ["m-silver", "m-bronze"]}
-
-
-def by_shares(trial: Trial) -> dict[str, set[str]]:
-    """Who has each image through resource shares."""
-    return _by(trial, "directory")
-
-
-def directly(trial: Trial) -> dict[str, set[str]]:
-    """Who has each image by a grant on it."""
-    return _by(trial, "direct")
-
-
-def _by(trial: Trial, channel: str) -> dict[str, set[str]]:
-    found = trial.cloud.channels()
-    return {image: set(found.get(image, {}).get(channel, ())) for image in trial.cloud.world().images}
-
-
-def own_shares(trial: Trial) -> dict[str, ResourceShare]:
-    """The shares that carry this state's id."""
-    state = trial.state().beginning.id
-    return {
-        share: row
-        for share, row in trial.cloud.world().resource_shares.items()
-        if row.tags.get("orgshare:state") == state
-    }
-
-
-def contents(trial: Trial) -> set[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Images and targets of our shares that have any."""
-    return {
-        (tuple(sorted(share.images)), tuple(sorted(share.targets)))
-        for share in own_shares(trial).values()
-        if share.images or share.targets
-    }
-
-
-class Watch:
-    """Looks at the cloud after every write: nobody who is wanted may lose an image, nobody else may get one."""
-
-    def __init__(self, trial: Trial, wanted: Mapping[str, Iterable[str]]) -> None:
-        self.wanted = {image: frozenset(accounts) for image, accounts in wanted.items()}
-        self.before = trial.cloud.users()
-        self.wrong: list[str] = []
-        trial.cloud.on_write(self.look)
-
-    def look(self, cloud: LocalCloud) -> None:
-        now = cloud.users()
-        for image, wanted in self.wanted.items():
-            before, has = self.before.get(image, frozenset()), now.get(image, frozenset())
-            self.wrong += [f"{account} lost {image}" for account in (before - has) & wanted]
-            self.wrong += [f"{account} got {image}" for account in (has - before) - wanted]
-        self.before = now
-
-
-def until_settled(trial: Trial, *, approve: bool = False, rounds: int = 10) -> Applied:
-    """Sweeps, each some time after the other, until one plans nothing and nothing is under way."""
-    for _ in range(rounds):
-        applied = trial.apply()
-        if approve and applied.plan.held:
-            trial.approve_all()
-        elif not applied.plan.changes and not applied.plan.pending:
-            return applied
-        trial.cloud.advance(LATER)
-    raise AssertionError(f"not settled: {applied.plan.changes} {applied.plan.pending} {applied.plan.held}")
-
-
-def found(applied: Applied, kind: str) -> set[tuple[str, str]]:
-    """The image and the account of each finding of a kind."""
-    return {(finding.image, finding.account) for finding in applied.plan.findings if finding.kind == kind}
 
 
 def auto(name: str = "golden", images: Mapping[str, Any] | None = None, **audience: Any) -> dict[str, Any]:
