@@ -11,14 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
 from hypothesis.stateful import rule as step
 
 from localcloud import LocalCloud
 from localcloud.inprocess import in_process
-from localcloud.world import world_document
+from localcloud.world import Switches, world_document
 from orgshare.way.applying import Applied
 from tests.support.trial import (
     MANAGEMENT,
@@ -78,8 +78,23 @@ switches = st.fixed_dictionaries(
         "partial_association": st.sampled_from(["none", "some"]),
         "management_covered": st.booleans(),
         "aliyun_id": st.sampled_from(["string", "number"]),
+        "management_in_lists": st.booleans(),
+        "over_ten": st.sampled_from(["first", "ignored"]),
+        "add_and_remove": st.sampled_from(["add", "remove"]),
+        "partial_apply": st.sampled_from(["none", "some"]),
+        "deprecated_removal": st.sampled_from(["ok", "error"]),
+        "disk_encryption_shown": st.booleans(),
+        "covered_count_to_quota": st.booleans(),
+        "covered_block_delete": st.booleans(),
+        "root_folder_target": st.sampled_from(["refused", "accepted"]),
     }
 )
+
+
+@given(switches)
+def test_every_switch_of_the_local_cloud_is_tried(positions: dict[str, Any]) -> None:
+    """A question that the vendor leaves open and that is not asked here would be answered by luck."""
+    assert set(positions) == set(Switches.__struct_fields__)
 
 
 class Organization(RuleBasedStateMachine):

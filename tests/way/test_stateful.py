@@ -1,4 +1,4 @@
-"""Anything in any order: people, the organization, the policy, faults, crashes, and runs of every kind between them.
+"""Anything in any order, by direct grants: people, organization, policy, faults, crashes, and every kind of run.
 
 Who should have what is worked out here a second time, from the world and the policy file alone. Every write to the
 cloud is looked at when it happens: what a run gives has to be wanted, what it takes must not be, nor be a person's,
@@ -96,7 +96,12 @@ audiences = st.fixed_dictionaries(
 ).filter(lambda audience: bool(audience.keys() - {"except"}))
 rules: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.fixed_dictionaries(
-        {"name": st.sampled_from(("one", "two", "three")), "images": selectors, "audience": audiences},
+        {
+            "name": st.sampled_from(("one", "two", "three")),
+            "images": selectors,
+            "audience": audiences,
+            "channel": st.just("direct"),
+        },
         optional={"mode": st.just("add")},
     ),
     min_size=1,
