@@ -109,6 +109,7 @@ def test_wait_goes_on_until_every_association_stands(run: Shell, monkeypatch: py
     assert through(run) == BY_DIRECTORY
     done = [row for row in ran.json["done"] if row["action"] == "associate"]
     assert sorted(image for row in done for image in row["images"]) == list(IMAGES)
+    assert len(ran.json["done"]) == len(ran.json["changes"])
     plan = run("plan")
     assert (plan.status, plan.lines[-1]) == (0, "in step: 3 images, 7 pairs, nothing to do")
 

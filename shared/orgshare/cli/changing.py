@@ -209,7 +209,7 @@ def _union(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     merged: dict[tuple[object, ...], Change] = {}
     for change in changes:
         direct = change.action in ("grant", "revoke")
-        key = (change.action, change.shard, change.images if direct else change.share or change.audience)
+        key = (change.action, change.shard, change.images if direct else change.audience or change.share)
         before = merged.get(key)
         if before is None:
             merged[key] = change
