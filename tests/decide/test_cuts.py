@@ -119,6 +119,7 @@ def cut(
     *,
     by: Reach | None = None,
     known: Ledger | None = None,
+    unread: Iterable[str] = (),
     judge: object = lose,
 ) -> Cuts:
     shares = tuple(shares)
@@ -130,6 +131,7 @@ def cut(
         reach=by or reach(),
         ledger=known if known is not None else ledger(*shares),
         aside=ASIDE,
+        unread=frozenset(unread),
         judge=judge,  # type: ignore[arg-type]
     )
 
@@ -287,6 +289,15 @@ def test_the_management_account_that_is_a_target_itself_counts() -> None:
     one = share("1", [GOLD, SILVER, BRONZE], [MANAGEMENT, A])
     found = cut([("rs-1", MANAGEMENT)], [one], [standing(i, [MANAGEMENT, A]) for i in NAMES])
     assert lost(found) == {i: {MANAGEMENT} for i in NAMES}
+
+
+def test_a_folder_that_could_not_be_read_stays_though_it_seems_to_reach_nobody() -> None:
+    """It may be there with members whom no listing shows; any other row that reaches nobody may go."""
+    one = share("1", [GOLD, SILVER, BRONZE], ["fd-unread", "fd-gone"])
+    found = cut([("rs-1", "fd-unread"), ("rs-1", "fd-gone")], [one], [], unread=["fd-unread"])
+    assert {c.entity: (c.block, c.pairs) for c in found.cuts} == {
+        "fd-unread": ("waiting", frozenset()), "fd-gone": (None, frozenset()),
+    }  # fmt: skip
 
 
 def test_who_vanished_from_the_listing_counts_where_it_was() -> None:

@@ -202,6 +202,7 @@ def facts(
         sharing={SHARD: sharing or by_hand(coverage or {})},
         now=NOW,
         state=STATE,
+        sweep=True,
         settled=frozenset(where.members),
         established=frozenset(where.members),
         proof=proof or Proof(),

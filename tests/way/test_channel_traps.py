@@ -261,6 +261,27 @@ def test_subfolders_that_read_as_empty_once_take_no_target_out(trial: Trials) ->
     assert until_settled(t).plan.incomplete == ()
 
 
+def test_a_folder_target_that_could_not_be_asked_for_stays(trial: Trials) -> None:
+    """Its parent lists no subfolders and it does not answer itself: that is no proof that it is gone."""
+    base = world()
+    base["directory"]["members"][B]["folder"] = "fd-prod"
+    t = trial(world=base, policy=ruled(shared()))
+    until_settled(t)
+    before = contents(t)
+    t.patch(
+        faults=[
+            {"operation": "resourcemanager:ListFoldersForParent", "kind": "empty-list", "every": 1},
+            {"operation": "resourcemanager:GetFolder", "kind": "error", "every": 1},
+        ]
+    )
+    applied = t.apply()
+    t.patch(faults=[])
+    assert applied.plan.changes == ()
+    assert [pending.entity for pending in applied.plan.pending] == ["fd-eu"]
+    assert contents(t) == before
+    assert until_settled(t).plan.pending == ()
+
+
 # Rows that one reading hides
 
 

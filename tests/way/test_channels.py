@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orgshare.focus import Focus, Selection, focus_of
+from orgshare.focus import EVERYTHING, Focus, Selection, focus_of
 from orgshare.signals import Signal
 from orgshare.way.applying import Applied
 from tests.support.channels import (
@@ -546,6 +546,19 @@ def test_an_unwanted_grant_by_hand_is_revoked_after_two_sweeps_saw_the_same_one(
     t.apply()
     assert directly(t) == NOBODY
     assert by_shares(t) == everywhere(A, B)
+
+
+def test_only_sweeps_count_as_having_seen_an_unwanted_grant_by_hand(trial: Trials) -> None:
+    """Events may look at an image any number of times within a second."""
+    t = trial(policy=tidying())
+    until_settled(t)
+    t.patch(grants={"m-gold": [D]})
+    event = Focus((Selection(images=frozenset({"m-gold"})),))
+    for focus in (event, event, EVERYTHING, event):
+        t.apply(focus)
+        assert directly(t) == {**NOBODY, "m-gold": {D}}
+    t.apply()
+    assert directly(t) == NOBODY
 
 
 def test_unwanted_grants_by_hand_are_guarded(trial: Trials) -> None:

@@ -382,7 +382,8 @@ class Organization(RuleBasedStateMachine):
         wanted, by_hand = self.wanted(), self.covered_by_hand()
         refused = {(r.image, account) for r in applied.plan.refused for account in r.accounts}
         unsure = {(f.image, f.account) for f in applied.plan.findings if f.kind == "unsure-coverage"}
-        conflict = any(finding.kind == "channel-conflict" for finding in applied.plan.findings)
+        conflicts = [finding for finding in applied.plan.findings if finding.kind == "channel-conflict"]
+        shares = self.trial.cloud.world().resource_shares
         channels = self.trial.cloud.channels()
         frozen = {gap.name for gap in applied.plan.incomplete if gap.where == "rule"}
         for image, row in self.trial.cloud.world().images.items():
@@ -391,6 +392,12 @@ class Organization(RuleBasedStateMachine):
             }
             if selecting & frozen:
                 continue  # an excepted account is not in the organization: nothing is concluded for that rule
+            # What stays because somebody who is wanted has nothing else is said for this image, or for a share with it.
+            conflict = any(
+                image == each.image
+                or (not each.image and any(s in each.why and image in shares[s].images for s in shares))
+                for each in conflicts
+            )
             direct = channels.get(image, {}).get("direct", frozenset())
             directory = channels.get(image, {}).get("directory", frozenset())
             for account in direct | directory | {account for of, account in wanted if of == image}:
@@ -407,7 +414,6 @@ class Organization(RuleBasedStateMachine):
         grants = self.trial.cloud.world().grants
         for image, account in self.granted_by_hand:
             assert account in grants.get(image, ()), f"a hand-made grant of {image} to {account} is gone"
-        shares = self.trial.cloud.world().resource_shares
         members = self.trial.cloud.world().directory
         assert members is not None
         for name, share in self.hand_shares.items():

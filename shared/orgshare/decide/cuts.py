@@ -63,12 +63,14 @@ def cuts_of(
     reach: Reach,
     ledger: Ledger,
     aside: frozenset[str],
+    unread: frozenset[str],
     judge: Judge,
 ) -> Cuts:
     """Look at every row that should leave. ``aside`` are accounts that no share takes anything from: the owner, who
-    has its images anyway, and the management account, of which nobody knows whether a share reaches it."""
+    has its images anyway, and the management account, of which nobody knows whether a share reaches it. ``unread``
+    folders could not be asked for, so nobody knows whether they are gone, or who is in them."""
     by_id = {share.id: share for share in shares}
-    work = _Cutting(images, reach, ledger, aside, judge)
+    work = _Cutting(images, reach, ledger, aside, unread, judge)
     sorted_out: dict[str, _Alike] = {}
     cuts = []
     for share, entity in sorted(leaving):
@@ -110,9 +112,16 @@ class _Cutting:
     """The work of ``cuts_of``: a pair that several rows give is one loss."""
 
     def __init__(
-        self, images: Mapping[str, Image], reach: Reach, ledger: Ledger, aside: frozenset[str], judge: Judge
+        self,
+        images: Mapping[str, Image],
+        reach: Reach,
+        ledger: Ledger,
+        aside: frozenset[str],
+        unread: frozenset[str],
+        judge: Judge,
     ) -> None:
-        self.images, self.reach, self.ledger, self.aside, self.judge = images, reach, ledger, aside, judge
+        self.images, self.reach, self.ledger, self.judge = images, reach, ledger, judge
+        self.aside, self.unread = aside, unread
         self.losses: dict[str, dict[str, Loss]] = defaultdict(dict)
         self.kept: dict[str, dict[str, Mode]] = defaultdict(dict)
         self.undecided: dict[str, set[str]] = defaultdict(set)
@@ -124,6 +133,8 @@ class _Cutting:
         reached = (each.possible | each.elsewhere) - (self.aside - {entity})
         pairs: set[Pair] = set()
         blocks: list[tuple[Block, str]] = []
+        if entity in self.unread:
+            blocks.append(("waiting", f"folder {entity} could not be read"))
         if reached:
             chosen = alike.images if is_target else frozenset({entity})
             blocks += [("conflict", f"{image} was not looked at") for image in alike.unknown if image in chosen]

@@ -34,7 +34,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     the tags of our shares carry it. ``settled`` members have been seen in their folder for long enough, ``established``
     ones in the organization. ``elsewhere`` are accounts that vanished from the listing or moved lately, each with the
     folders that it was in before: a resource share may still reach it there. Of the images that were ``passed_over``
-    only the rows are known, and not their grants.
+    only the rows are known, and not their grants. A ``sweep`` looked at everything.
     """
 
     policy: Policy
@@ -44,6 +44,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     sharing: Mapping[Shard, Sharing]
     now: datetime
     state: str = ""
+    sweep: bool = False
     settled: frozenset[str] = frozenset()
     established: frozenset[str] = frozenset()
     elsewhere: Mapping[str, tuple[str, ...]] = MappingProxyType({})

@@ -105,6 +105,7 @@ def decide_shard(
         reach=run.reach,
         ledger=work.ledger,
         aside=frozenset({shard.owner, facts.organization.management}),
+        unread=facts.organization.unread_folders,
         judge=work.judge,
     )
     images = [work.decision(case, cuts) for case in cases]
@@ -449,7 +450,7 @@ class _Image:
             seen = self.work.ledger.strangers.get(self.case.id, MappingProxyType({}))
             for account in self.direct - self.ours - redundant - want.everybody:
                 strangers[account] = self.listed[account]
-                if seen.get(account) == self.listed[account]:
+                if self.facts.sweep and seen.get(account) == self.listed[account]:
                     judged[account] = judge_stranger(self.facts, want, self.image, account)
         for account, found in judged.items():
             if found.loss is not None:

@@ -69,7 +69,7 @@ def settled(
     members = facts.organization.members
     for decision in images:
         image = decision.image.id
-        if facts.policy.unmanaged == "revoke" or image in ledger.strangers:
+        if facts.sweep and (decision.strangers or image in ledger.strangers):
             ledger = ledger.with_strangers(image, decision.strangers)
         if image not in ledger.grants:
             continue

@@ -73,6 +73,7 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         proof=Proof(contradicted=looked.contradicted),
         now=now,
         state=runtime.state.beginning.id,
+        sweep=focus.is_sweep(),
         settled=seen.settled(now, runtime.policy.directory.settle),
         established=seen.established(now, runtime.policy.directory.settle),
         elsewhere={**seen.vanished(), **seen.moved(now, runtime.policy.directory.settle)},
