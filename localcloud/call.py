@@ -14,6 +14,7 @@ from localcloud.world import Delays, Quotas, Switches
 
 if TYPE_CHECKING:
     from localcloud.ecs.models import EcsModel
+    from localcloud.oss.models import StorageModel
     from localcloud.resourcemanager.models import DirectoryModel
     from localcloud.resourcesharing.models import SharingModel
     from localcloud.sts.models import IdentityModel, Principal
@@ -38,6 +39,7 @@ class Models:
     directory: DirectoryModel
     sharing: SharingModel
     identity: IdentityModel
+    storage: StorageModel
     settings: Settings
     random: random_module.Random
 

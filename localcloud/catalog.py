@@ -1,12 +1,16 @@
 """The products that are served, their versions, hosts and operations.
 
 A request is routed by its Action and Version, as one port serves all products; the host, where it is a vendor host,
-must agree. Host forms: https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-endpoint and the
+must agree. Object storage has neither: its requests are known by their host or their signature, and what they ask for
+by their method and path.
+
+Host forms: https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-endpoint and the
 endpoint rules of the official SDKs (`ecs-cn-hangzhou` has a hyphen and serves several old regions).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -98,12 +102,43 @@ PRODUCTS: Mapping[str, Product] = {
 OPERATIONS: frozenset[str] = frozenset(
     f"{product.name}:{operation}" for product in PRODUCTS.values() for operation in product.operations
 )
-"""Every operation as `ecs:DescribeImages`."""
+"""Every operation that is called by its name, as `ecs:DescribeImages`."""
+
+OBJECT_STORAGE = Product(
+    "oss",
+    "OSS",
+    "2019-05-17",
+    (
+        "DeleteObject",
+        "GetBucketInfo",
+        "GetBucketLocation",
+        "GetBucketVersioning",
+        "GetObject",
+        "ListObjectsV2",
+        "PutObject",
+    ),
+)
+OBJECT_OPERATIONS: frozenset[str] = frozenset(
+    f"{OBJECT_STORAGE.name}:{operation}" for operation in OBJECT_STORAGE.operations
+)
+"""Every operation of object storage, as `oss:PutObject`."""
+
+_OBJECT_HOST = re.compile(r"(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 
 
 def product_of_version(version: str) -> Product | None:
     """The product with this API version (versions are unique among those served)."""
     return next((product for product in PRODUCTS.values() if product.version == version), None)
+
+
+def object_host(host: str) -> tuple[str, str] | None:
+    """(bucket, region) of a host of object storage, without a bucket if it names none; None for any other host.
+
+    `BUCKET.oss-cn-hangzhou.aliyuncs.com` and, from within the cloud, `BUCKET.oss-cn-hangzhou-internal.aliyuncs.com`:
+    https://www.alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints
+    """
+    found = _OBJECT_HOST.fullmatch(host.partition(":")[0].lower())
+    return (found[1] or "", found[2]) if found else None
 
 
 def host_parts(host: str) -> tuple[str, str]:

@@ -118,7 +118,7 @@ class LocalCloud:
             return found
 
     def world(self) -> World:
-        """The state as a world from which the same cloud could start (times and temporary keys are not in it)."""
+        """The state as a world from which the same cloud could start (without times, temporary keys and objects)."""
         with self._lock:
             models, world = self._gateway.models, self._gateway.world
             directory, outsiders = models.directory.document()
@@ -131,6 +131,7 @@ class LocalCloud:
                 images=images,
                 grants=grants,
                 resource_shares=models.sharing.share_documents(self.clock.now()),
+                buckets=world.buckets,
                 quotas=world.quotas,
                 flow_control=world.flow_control,
                 latency=world.latency,
@@ -146,13 +147,15 @@ class LocalCloud:
 
         An account that is taken out of the members goes on existing outside; one that is put in comes from there.
         An image that is taken out is taken out of its resource shares, and what is put into a resource share is
-        associated at once.
+        associated at once. A bucket that is taken out is gone with its objects; one whose owner or region is
+        another starts empty.
         """
         with self._lock:
             if not isinstance(part, Mapping):
                 raise WorldError(f"{source}: expected a mapping")
             before = self.world()
             document = merged(world_document(before), part)
+            _check_versioning(before, document, source=source)
             _move_between(before, document)
             _take_out_of_shares(before, document)
             self._gateway.take(parse_world(document, source=source), new_faults="faults" in part)
@@ -169,6 +172,8 @@ class LocalCloud:
     def on_write(self, callback: Callable[[LocalCloud], None]) -> None:
         """Call back with this cloud after every call that may have changed something, and after each patch.
 
+        What is put into object storage or deleted there changes nothing of who can use what, so it is not among
+        these calls.
         The state cannot change meanwhile. What the callback raises reaches the caller of `handle`; as SDKs turn
         any exception into a failed call, which a careful client survives, it is also kept in `broken`, and
         `in_process` raises it again at its end.
@@ -203,6 +208,18 @@ def _move_between(before: World, document: dict[str, Any]) -> None:
     )
     joined = inside - before.accounts() | (inside & set(before.outsiders))
     document["outsiders"] = [*(one for one in outsiders if one not in joined), *left]
+
+
+def _check_versioning(before: World, document: Mapping[str, Any], *, source: str) -> None:
+    """Versioning can be suspended but not undone: https://www.alibabacloud.com/help/en/oss/user-guide/versioning."""
+    buckets = document.get("buckets")
+    for name, bucket in buckets.items() if isinstance(buckets, Mapping) else ():
+        known = before.buckets.get(name)
+        if known is None or known.versioning == "none" or not isinstance(bucket, Mapping):
+            continue
+        same = (bucket.get("owner"), bucket.get("region")) == (known.owner, known.region)
+        if same and bucket.get("versioning", "none") == "none":
+            raise WorldError(f"{source}: buckets.{name}.versioning: a bucket that had versioning stays suspended")
 
 
 def _take_out_of_shares(before: World, document: dict[str, Any]) -> None:

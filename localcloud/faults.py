@@ -14,6 +14,7 @@ import random as random_module
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from localcloud.errors import ApiError
 from localcloud.world import Fault
 
 Answer = dict[str, Any]
@@ -46,6 +47,10 @@ class FaultRule:
             hit = random.random() < (fault.probability or 0.0)
         self._strikes += hit
         return hit
+
+    def refusal(self, usual: ApiError) -> ApiError:
+        """The refusal of a fault of kind throttle or error: the product's usual one, or what the fault says."""
+        return ApiError(self.fault.code or usual.code, self.fault.status or usual.status, usual.message)
 
     def spoil(self, answer: Answer, rows: str = "") -> Answer:
         """The answer as this fault leaves it: a field, rows or the total changed; others unchanged.

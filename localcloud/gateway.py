@@ -1,7 +1,8 @@
 """What stands before every product: from a request to an answer.
 
 In the order of the real one: route, check the signature, admit (flow control), fail on purpose if the world says so,
-perform, answer. Only one request is on its way at a time; `LocalCloud` holds the lock.
+perform, answer. Only one request is on its way at a time; `LocalCloud` holds the lock. Object storage speaks another
+protocol, so its requests go the same way in `localcloud.oss.exchange`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from localcloud.errors import GATEWAY, ApiError, missing
 from localcloud.faults import FaultRule, first_strike
 from localcloud.flow import FlowControl
 from localcloud.http import JSON_TYPE, XML_TYPE, HttpRequest, HttpResponse
+from localcloud.oss.exchange import ObjectExchange, asks_for_objects
+from localcloud.oss.models import StorageModel
 from localcloud.params import Params
 from localcloud.render import as_json, as_xml, error_document
 from localcloud.resourcemanager.models import DirectoryModel
@@ -90,11 +93,52 @@ class Gateway:
         sharing = SharingModel(
             world.resource_shares, ecs=ecs, directory=directory, identity=identity, settings=settings, now=now
         )
-        self.models = Models(ecs, directory, sharing, identity, settings, random)
+        self.models = Models(ecs, directory, sharing, identity, StorageModel(world.buckets, now=now), settings, random)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """The answer to a request to a vendor API."""
+        if asks_for_objects(request):
+            return ObjectExchange(self, request).respond()
         return _Exchange(self, request).answer()
+
+    def admits(self, operation: str, account: str, region: str) -> bool:
+        """Whether flow control lets this call pass; it is counted."""
+        return self.flow.admit(self.world.flow_control, operation, account, region, now=self.clock.now())
+
+    def strike(self, operation: str, account: str, region: str) -> FaultRule | None:
+        """The fault that hits this call, if one does."""
+        return first_strike(self.rules, operation, account, region, self.models.random)
+
+    def log(
+        self,
+        principal: Principal | None,
+        request: HttpRequest,
+        *,
+        time: float,
+        product: str,
+        action: str,
+        region: str,
+        status: int,
+        code: str,
+        request_id: str,
+    ) -> None:
+        """Tell whoever asked what became of a request."""
+        if not self.request_hooks:
+            return
+        entry = LogEntry(
+            time=iso_millis(time),
+            account=principal.account if principal is not None else "",
+            principal=principal.arn if principal is not None else "",
+            agent=request.headers.get("user-agent", ""),
+            product=product,
+            action=action,
+            region=region,
+            status=status,
+            code=code,
+            request_id=request_id,
+        )
+        for callback in self.request_hooks:
+            callback(entry)
 
     def written(self) -> None:
         """Tell whoever asked that something may have changed."""
@@ -108,6 +152,7 @@ class Gateway:
         models.directory.replace(world.directory, world.outsiders, now=now, delays=delays)
         models.ecs.replace(world.images, world.grants, now=now, delay=delays.share)
         models.sharing.adopt(world.resource_shares, now=now)
+        models.storage.adopt_buckets(world.buckets, now=now)
         models.identity.keys = dict(world.access_keys)
         models.identity.roles = dict(world.roles)
         settings = models.settings
@@ -198,10 +243,9 @@ class _Exchange:
     def _perform(self, operation: Operation, principal: Principal) -> HttpResponse:
         gateway = self._gateway
         name, account = operation.full_name, principal.account
-        limits = gateway.world.flow_control
-        if not gateway.flow.admit(limits, name, account, self._region, now=self._now):
+        if not gateway.admits(name, account, self._region):
             return self._refused(GATEWAY.error("Throttling.User"))
-        rule = first_strike(gateway.rules, name, account, self._region, gateway.models.random)
+        rule = gateway.strike(name, account, self._region)
         kind = rule.fault.kind if rule is not None else ""
         if rule is not None and kind in ("throttle", "error"):
             return self._refused(_ordered_error(rule))
@@ -256,13 +300,10 @@ class _Exchange:
         return HttpResponse(status=0, body=b"", dropped=True, wait=self._gateway.world.latency.seconds)
 
     def _log(self, status: int, code: str) -> None:
-        if not self._gateway.request_hooks:
-            return
-        entry = LogEntry(
-            time=iso_millis(self._now),
-            account=self._principal.account if self._principal is not None else "",
-            principal=self._principal.arn if self._principal is not None else "",
-            agent=self._request.headers.get("user-agent", ""),
+        self._gateway.log(
+            self._principal,
+            self._request,
+            time=self._now,
             product=self._product.name if self._product is not None else "",
             action=self._action,
             region=self._region,
@@ -270,14 +311,11 @@ class _Exchange:
             code=code,
             request_id=self._request_id,
         )
-        for callback in self._gateway.request_hooks:
-            callback(entry)
 
 
 def _ordered_error(rule: FaultRule) -> ApiError:
     """The refusal that a fault of kind throttle or error makes."""
-    usual = GATEWAY.error("Throttling.User" if rule.fault.kind == "throttle" else "InternalError")
-    return ApiError(rule.fault.code or usual.code, rule.fault.status or usual.status, usual.message)
+    return rule.refusal(GATEWAY.error("Throttling.User" if rule.fault.kind == "throttle" else "InternalError"))
 
 
 def _request_id(random: random_module.Random) -> str:

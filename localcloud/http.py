@@ -36,9 +36,11 @@ class HttpResponse:
     request_id: str = ""
     dropped: bool = False
     wait: float = 0.0
+    more: tuple[tuple[str, str], ...] = ()
+    """Headers beside those that every answer has."""
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The headers to send, names in lower case."""
-        fixed = (("content-type", self.content_type), ("content-length", str(len(self.body))))
+        fixed = (("content-type", self.content_type), ("content-length", str(len(self.body))), *self.more)
         return (*fixed, ("x-acs-request-id", self.request_id)) if self.request_id else fixed

@@ -59,7 +59,7 @@ def _replaced(
         name = host.partition(":")[0].lower()
         if not (name.endswith(DOMAIN) or host.lower() in hosts or parts.netloc.lower() in hosts):
             return usual(self, request, stream=stream, timeout=timeout, **rest)
-        body = request.body or b""
+        body = _content(request.body)
         answer = cloud.handle(
             HttpRequest(
                 method=request.method,
@@ -67,7 +67,7 @@ def _replaced(
                 path=parts.path or "/",
                 query=parts.query,
                 headers=headers,
-                body=body.encode() if isinstance(body, str) else body,
+                body=body,
             )
         )
         if answer.wait:
@@ -83,6 +83,15 @@ def _replaced(
         yield
     finally:
         adapter.send = usual
+
+
+def _content(body: Any) -> bytes:
+    """A request's content, which a client may hand on as text, as a file or in pieces."""
+    if isinstance(body, str):
+        return body.encode()
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    return bytes(body.read()) if hasattr(body, "read") else b"".join(body)
 
 
 def _wait(library: ModuleType, seconds: float, timeout: Any, request: Any, sleep: Callable[[float], None]) -> None:

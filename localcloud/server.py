@@ -15,6 +15,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
+from email.utils import formatdate
 from typing import Any, cast
 
 import uvicorn
@@ -105,11 +106,14 @@ def application(cloud: LocalCloud) -> Callable[[Scope, Receive, Send], Awaitable
         if answer.dropped:
             scope[_ABORT]()
             return
+        sent = answer.headers
+        if all(name != "date" for name, _ in sent):
+            sent = (*sent, ("date", formatdate(usegmt=True)))
         await send(
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": [(name.encode(), value.encode()) for name, value in answer.headers],
+                "headers": [(name.encode(), value.encode()) for name, value in sent],
             }
         )
         await send({"type": "http.response.body", "body": answer.body})
@@ -169,6 +173,7 @@ def _server(cloud: LocalCloud, sock: socket.socket, *, ready: Callable[[str], No
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=False,  # object storage says what time it is by the cloud's clock
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -17,9 +17,13 @@ from typing import Any, Literal, NoReturn, TypeVar, cast, get_args
 import msgspec
 import yaml
 
-from localcloud.catalog import OPERATIONS
+from localcloud.catalog import OBJECT_OPERATIONS
+from localcloud.catalog import OPERATIONS as NAMED_OPERATIONS
 from localcloud.clock import parse_iso
 from localcloud.regions import REGIONS
+
+OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS
+"""Every operation that a fault or a limit of flow control can be about."""
 
 ROOT = "root"
 ROOT_ID = "r-local1"
@@ -144,6 +148,17 @@ class ResourceShare(_Frozen, frozen=True, kw_only=True):
     created: str = ""
 
 
+Versioning = Literal["none", "enabled", "suspended"]
+
+
+class Bucket(_Frozen, frozen=True, kw_only=True):
+    """A bucket of object storage. Its objects are no part of a world."""
+
+    owner: str
+    region: str
+    versioning: Versioning = "none"
+
+
 class Limit(_Frozen, frozen=True, kw_only=True):
     """Flow control: `limit` calls in each window of `window` seconds, windows aligned to the clock."""
 
@@ -207,6 +222,7 @@ class Switches(_Frozen, frozen=True, kw_only=True):
     deprecated_removal: Literal["ok", "error"] = "ok"
     disk_encryption_shown: bool = False
     aliyun_id: Literal["string", "number"] = "string"
+    bucket_elsewhere: Literal["AccessDenied", "PermanentRedirect"] = "AccessDenied"
 
 
 class Fault(_Frozen, frozen=True, kw_only=True):
@@ -233,6 +249,7 @@ class World(_Frozen, frozen=True, kw_only=True):
     images: dict[str, Image] = {}
     grants: dict[str, tuple[str, ...]] = {}
     resource_shares: dict[str, ResourceShare] = {}
+    buckets: dict[str, Bucket] = {}
     quotas: Quotas = Quotas()
     flow_control: dict[str, Limit] = {}
     latency: Latency = Latency()
@@ -337,6 +354,7 @@ _DIRECTORY = re.compile(r"rd-[A-Za-z0-9]+")
 _IMAGE = re.compile(r"m-[A-Za-z0-9-]+")
 _ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
 _SHARE = re.compile(r"rs-[A-Za-z0-9-]+")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _SHARE_NAME = re.compile(r"[\w.\-]{1,50}")
 _TARGET = re.compile(r"(rd|r|fd)-[A-Za-z0-9-]+|root|[1-9][0-9]{4,17}")
 _NAME = re.compile(r"\S(.*\S)?", re.DOTALL)
@@ -467,6 +485,7 @@ class _Reader:
             images=self._part("images", lambda place: _images(place, known_regions), {}),
             grants=self._part("grants", _grants, {}),
             resource_shares=self._part("resource_shares", lambda place: _resource_shares(place, known_regions), {}),
+            buckets=self._part("buckets", lambda place: _buckets(place, known_regions), {}),
             quotas=self._part("quotas", _quotas, Quotas()),
             flow_control=self._part("flow_control", _flow_control, {}),
             latency=self._part("latency", _latency, Latency()),
@@ -492,6 +511,7 @@ class _Reader:
         self._check_accounts("sites", ((account, "", account) for account in world.sites), known)
         owners = ((key, "owner", one.owner) for key, one in world.images.items() if one.owner not in VENDOR_OWNERS)
         self._check_accounts("images", owners, known)
+        self._check_accounts("buckets", ((name, "owner", one.owner) for name, one in world.buckets.items()), known)
         self._check_accounts("roles", ((arn, "", arn.split(":")[3]) for arn in world.roles), known)
         for image_id, accounts in world.grants.items():
             self._check_grants(self._at("grants", image_id), world.images.get(image_id), accounts, known)
@@ -649,6 +669,22 @@ def _resource_share(place: _Place, regions: tuple[str, ...]) -> ResourceShare:
         allow_external=fields["allow_external"].flag() if "allow_external" in fields else False,
         resource_group=fields["resource_group"].text() if "resource_group" in fields else "",
         created=_moment(fields["created"]) if "created" in fields else "",
+    )
+
+
+def _buckets(place: _Place, regions: tuple[str, ...]) -> dict[str, Bucket]:
+    """Names as at https://www.alibabacloud.com/help/en/oss/user-guide/bucket-naming-conventions."""
+    expected = "a bucket name of 3 to 63 lower-case letters, digits and hyphens"
+    return {name: _bucket(one, regions) for name, one in place.entries(_BUCKET, expected).items()}
+
+
+def _bucket(place: _Place, regions: tuple[str, ...]) -> Bucket:
+    fields = place.keys(*Bucket.__struct_fields__, required=("owner", "region"))
+    versioning = fields["versioning"].one_of(get_args(Versioning)) if "versioning" in fields else "none"
+    return Bucket(
+        owner=fields["owner"].account(),
+        region=fields["region"].one_of(regions),
+        versioning=cast("Versioning", versioning),
     )
 
 

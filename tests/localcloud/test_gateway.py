@@ -112,7 +112,7 @@ def test_the_region_comes_from_the_parameter_then_from_the_host(begin: Begin) ->
         ({"version": ""}, "MissingParameter", 400),
         ({"version": "2014-05-27"}, "InvalidVersion", 400),
         ({"version": "2020-03-31"}, "InvalidVersion", 400),
-        ({"host": "oss-cn-hangzhou.aliyuncs.com"}, "InvalidProduct.NotFound", 404),
+        ({"host": "kms.cn-hangzhou.aliyuncs.com"}, "InvalidProduct.NotFound", 404),
         ({"method": "PUT"}, "UnsupportedHTTPMethod", 400),
     ],
 )

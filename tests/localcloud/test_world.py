@@ -241,8 +241,8 @@ def test_root_has_a_name_and_an_id() -> None:
         ),
         (
             "faults",
-            [{"operation": "oss:Get", "kind": "error", "every": 1}],
-            'faults[0].operation: no operation "oss:Get"; known: ecs:CopyImage, ',
+            [{"operation": "kms:Get", "kind": "error", "every": 1}],
+            'faults[0].operation: no operation "kms:Get"; known: ecs:CopyImage, ',
         ),
         (
             "faults",
