@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, deciding, serving, targets
+from bench import calls, deciding, pacing, serving, targets
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "calls": calls.table,
     "deciding": deciding.table,
+    "pacing": pacing.table,
     "targets": targets.table,
     "serving": serving.table,
 }

@@ -28,10 +28,13 @@ from orgshare.focus import EVERYTHING
 from orgshare.policy.loading import load
 from orgshare.settings import read_settings
 from orgshare.way.planning import Planned, make_plan
-from orgshare.wiring import begin_state, make_cloud, new_run, runtime
+from orgshare.wiring import begin_state, make_calls, make_cloud, make_store, new_run, runtime
 from orgshare_demo.reference import OUR_TAG, Pair
 
 SAMPLES = files("localcloud") / "samples"
+LEASE = 2
+"""Seconds that a lease lives in the story, so that a run that dies holds nobody up for long."""
+
 LOG = "requests.log"
 
 AMBIENT = ("ALIBABA_CLOUD_", "ALICLOUD_", "ORGSHARE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
@@ -139,12 +142,19 @@ class Stage:
         with runtime(read_settings(os.environ)) as surroundings:
             return make_plan(surroundings, EVERYTHING)
 
+    def until_free(self) -> None:
+        """Wait until no run holds any shard: one that died holds its own until its lease is over."""
+        with runtime(read_settings(os.environ)) as surroundings:
+            state = surroundings.state
+            while any(state.read(shard).holder for shard in state.shards()):
+                time.sleep(0.1)
+
     def begin(self) -> None:
         """What ``orgshare init`` does."""
         settings = read_settings(os.environ)
-        policy = load(settings.policy)
-        directory = make_cloud(policy, settings, new_run()).directory().identity()
-        begin_state(policy, directory.id)
+        policy, run, calls = load(settings.policy), new_run(), make_calls()
+        directory = make_cloud(policy, settings, run, calls).directory().identity()
+        begin_state(policy, make_store(policy, settings, run, calls), directory.id)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -193,4 +203,5 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
         "ORGSHARE_LOCAL_CLOUD": url,
         "ALIBABA_CLOUD_ACCESS_KEY_ID": "LOCALIMAGES",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "local",
+        "ORGSHARE_LEASE": str(LEASE),
     }

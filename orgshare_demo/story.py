@@ -320,8 +320,12 @@ def _a_run_dies(teller: Teller) -> None:
         if not 0 < has < wanted:
             raise Wrong(f"{has} of {wanted} accounts have rescue: the run did not die in between")
         remark(f"{has} of {wanted} accounts have it. That the targets are ours was written down before the call.")
-    told = "The next run knows the resource share for its own, and finishes it."
+    told = (
+        "Nobody else writes while the lease of the dead run lives, here two seconds. Then the next run knows the "
+        "resource share for its own, and finishes it."
+    )
     with teller.step("The next run finishes", told) as remark:
+        stage.until_free()
         teller.run("reconcile", "timer", remark, writes=1)
         remark(teller.settled())
         rescue = next(d for d in stage.plan().decisions.images if d.image.id == RESCUE)

@@ -59,5 +59,21 @@ class CredentialsRefused(StopRun):
     """The cloud does not accept the credentials."""
 
 
-class Busy(OrgshareError):
-    """Another run writes to this shard's state at this moment; it will do the work, or the next run will."""
+class StopShard(OrgshareError):
+    """Nothing more is written to this shard in this run. What was begun is in the state; a later run goes on."""
+
+
+class Busy(StopShard):
+    """Another run holds this shard's lease, or took it over: it will do the work, or the next run will."""
+
+
+class Paused(StopShard):
+    """A person paused this shard, or the whole deployment."""
+
+
+class OutOfTime(StopShard):
+    """The run's own time is nearly over: what is left is handed on."""
+
+
+ENDS_WORK = (VendorError, IncompleteRead, CredentialsRefused, StopShard)
+"""What ends the work on one image or one share half way: what was done until then is recorded, and nothing raised."""

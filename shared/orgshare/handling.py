@@ -7,7 +7,7 @@ Function Compute repeats an asynchronous invocation that raised, up to three tim
 destination if there is one (https://www.alibabacloud.com/help/en/functioncompute/fc/error-handling-1-2). So a handler
 raises where trying again can help, and where a person has to mend something that would else stay unseen: a policy or
 state that is not in order, credentials that are refused, an event that cannot be read. What is refused, held or
-reported is an answer, not an error.
+reported is an answer, not an error; so is a shard that another run holds, for the signal waits beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -23,13 +24,18 @@ import structlog
 
 from orgshare.alibaba.cloud import load_sdks
 from orgshare.decide.plan import Plan
-from orgshare.errors import OrgshareError
-from orgshare.focus import focus_of
+from orgshare.errors import OrgshareError, OutOfTime
 from orgshare.report.documents import about, apply_document, not_applied_document, plan_document
+from orgshare.report.runs import keep_report
 from orgshare.settings import read_settings
 from orgshare.signals import Signal, parse, worker_request
-from orgshare.way.applying import Applied, apply
+from orgshare.way.applying import Applied
+from orgshare.way.passing import follow
+from orgshare.way.runtime import Runtime
 from orgshare.wiring import runtime
+
+RESERVE = 40.0
+"""Seconds of a function's time that are kept for calls under way, and for writing down what was done."""
 
 
 class Unfinished(OrgshareError):
@@ -43,17 +49,17 @@ def initialize(_context: Any) -> None:
 
 def membership(event: bytes, context: Any) -> str:
     """An account may have joined, moved or left."""
-    return _handle("membership", event, context)
+    return respond("membership", event, context, opened=_opened)
 
 
 def image(event: bytes, context: Any) -> str:
     """An image may have become available, changed or gone. One that is not yet available is not an error."""
-    return _handle("image", event, context)
+    return respond("image", event, context, opened=_opened)
 
 
 def worker(event: bytes, context: Any) -> str:
     """Do what another function asks for: look at these shards, images and accounts."""
-    return _handle("worker", event, context)
+    return respond("worker", event, context, opened=_opened)
 
 
 def reconcile(event: bytes, context: Any) -> str:
@@ -63,13 +69,19 @@ def reconcile(event: bytes, context: Any) -> str:
     return worker(worker_request(parsed.signal).encode(), context)
 
 
-def _handle(function: str, event: bytes, context: Any) -> str:
+def respond(
+    function: str, event: bytes, context: Any, *, opened: Callable[[Any], AbstractContextManager[Runtime]]
+) -> str:
+    """Answer an event: the JSON of what was done. ``opened`` makes a run's surroundings from the context.
+
+    Raises ``Unfinished`` where another try may finish the work, and whatever a person has to mend.
+    """
     log = _log(function, context)
     parsed = parse(event)
     for reason in parsed.ignored:
         log.info("ignored", reason=reason)
     log.info("signal", why=list(parsed.signal.why))
-    report, unfinished = _run(parsed.signal, os.environ, context)
+    report, unfinished = _run(parsed.signal, context, opened)
     counts = {key: len(value) for key, value in report.items() if isinstance(value, list) and value}
     log.info("report", summary=report["summary"], **counts, calls=report["calls"])
     for failure in report["failed"]:
@@ -79,15 +91,30 @@ def _handle(function: str, event: bytes, context: Any) -> str:
     return msgspec.json.encode(report).decode()
 
 
-def _run(signal: Signal, environment: Mapping[str, str], context: Any) -> tuple[dict[str, Any], str]:
+def _opened(context: Any) -> AbstractContextManager[Runtime]:
+    """The surroundings that a function's environment describes; its time is a little less than its timeout."""
+    timeout = getattr(getattr(context, "function", None), "timeout", None)
+    budget = float(timeout) - RESERVE if timeout and float(timeout) > 2 * RESERVE else None
+    return runtime(read_settings(os.environ, context=context), budget=budget)
+
+
+def _run(
+    signal: Signal, context: Any, opened: Callable[[Any], AbstractContextManager[Runtime]]
+) -> tuple[dict[str, Any], str]:
     """The report of a run, and what another try may finish."""
-    with runtime(read_settings(environment, context=context)) as surroundings:
+    with opened(context) as surroundings:
         if signal.empty:
             directory = surroundings.state.beginning.directory
             plan = plan_document(Plan(), about(surroundings.policy, directory))
             return not_applied_document(plan, calls={}), ""
-        applied = apply(surroundings, focus_of(signal))
-        return apply_document(applied, calls=surroundings.cloud.calls()), _unfinished(applied)
+        began = surroundings.now()
+        try:
+            applied = follow(surroundings, signal)
+        except OutOfTime as error:
+            raise Unfinished(f"{error}; what it was asked for waits beside its shards") from error
+        report = apply_document(applied, calls=surroundings.cloud.calls())
+        keep_report(surroundings, applied, report, why=signal.why, began=began)
+        return report, _unfinished(applied)
 
 
 def _unfinished(applied: Applied) -> str:
@@ -99,7 +126,7 @@ def _unfinished(applied: Applied) -> str:
     unread = [gap for gap in applied.plan.incomplete if gap.where == "shard"]
     if unread:
         parts.append(f"{len(unread)} readings are incomplete, the first: {unread[0].name}: {unread[0].why}")
-    parts += [finding.why for finding in applied.plan.findings if finding.kind == "busy"]
+    parts += [str(error) for error in applied.stopped.values() if isinstance(error, OutOfTime)]
     return "; ".join(parts)
 
 

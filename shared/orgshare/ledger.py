@@ -18,7 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.words import Association, Grant, ResourceShare
+from orgshare.words import NOBODY, Association, Grant, Pair, ResourceShare
 
 CLOCK_SKEW = timedelta(minutes=20)
 """How far the vendor's clock may be behind ours: SharedTime is compared with the time of our intention.
@@ -47,6 +47,9 @@ STALE = 3 * LONGEST_WAIT
 FAILURES_THAT_LAST = 2
 """How often an association has to fail before the failure counts as lasting."""
 
+LOSSES_KEPT = timedelta(days=1)
+"""How long losses are kept at least: a policy may widen its window, and the history of a day is there then."""
+
 Kind = Literal["member", "partner"]
 EntryState = Literal["intended", "accepted", "made"]
 
@@ -57,7 +60,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     ``intended`` was written before the call, ``accepted`` after it, ``made`` when the grant was read back with its
     ``shared_time``. ``since`` is the time of the intention, ``first`` that of an earlier one whose grant was never
     seen and may still appear. ``missing`` counts the runs in which it was not seen. ``rules`` are the rules that
-    wanted it last.
+    wanted it last, ``unwanted`` is the time of the first run that found nobody to want it any more.
     """
 
     state: EntryState
@@ -67,6 +70,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     shared_time: str = ""
     missing: int = 0
     first: datetime | None = None
+    unwanted: datetime | None = None
 
     def owns(self, grant: Grant) -> bool:
         """Whether a listed grant is the one that this entry speaks of."""
@@ -135,12 +139,27 @@ class Setback(Struct, frozen=True):
         return now < self.again()
 
 
+class Lost(Struct, frozen=True, omit_defaults=True):
+    """A pair that we took away, or were about to: when, which rules had wanted it, and whether its account left.
+
+    ``approved`` ones were released by a person and count towards no limit.
+    """
+
+    at: datetime
+    rules: tuple[str, ...] = ()
+    departed: bool = False
+    approved: bool = False
+
+
 class Ledger(Struct, frozen=True):
     """What one shard's newest generation says. The mappings are read-only.
 
     ``shares`` are the rows of resource shares that we made: for each share, its images and targets. ``setbacks`` are
     by ``share/entity``, or by what was to be made. ``strangers`` are grants by hand that nobody wanted, with their
-    times, where the policy revokes such grants: what was seen once more with the same time may go.
+    times, where the policy revokes such grants: what was seen once more with the same time may go. ``lost`` are the
+    pairs that were taken away lately, by image and account, written down before the call. ``made`` are the resource
+    shares that we created, whether or not anything of ours is in them. ``reached`` says whom our resource shares gave
+    each image when it was last looked at.
     """
 
     grants: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
@@ -149,6 +168,9 @@ class Ledger(Struct, frozen=True):
     shares: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
     setbacks: Mapping[str, Setback] = MappingProxyType({})
     strangers: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    lost: Mapping[str, Mapping[str, Lost]] = MappingProxyType({})
+    made: frozenset[str] = frozenset()
+    reached: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     def entries(self, image: str) -> Mapping[str, Entry]:
         """The grants of ours on an image, by account."""
@@ -176,6 +198,15 @@ class Ledger(Struct, frozen=True):
             shares.pop(share, None)
         return replace(self, shares=MappingProxyType(shares))
 
+    def with_made(self, share: str) -> Ledger:
+        """The ledger with a share that we created."""
+        return self if share in self.made else replace(self, made=self.made | {share})
+
+    def with_reached(self, reached: Mapping[str, frozenset[str]]) -> Ledger:
+        """The ledger after images were looked at: whom our resource shares give them."""
+        kept = {image: accounts for image, accounts in {**self.reached, **reached}.items() if accounts}
+        return self if kept == self.reached else replace(self, reached=MappingProxyType(kept))
+
     def with_setbacks(self, changed: Mapping[str, Setback | None]) -> Ledger:
         """The ledger with some setbacks replaced; ``None`` ends one."""
         setbacks = {**self.setbacks, **changed}
@@ -188,6 +219,37 @@ class Ledger(Struct, frozen=True):
         if strangers:
             seen[image] = MappingProxyType(dict(strangers))
         return replace(self, strangers=MappingProxyType(seen))
+
+    def with_lost(self, losses: Mapping[Pair, Lost], window: timedelta) -> Ledger:
+        """The ledger with pairs that are about to be taken away; what is older than the window is dropped.
+
+        A pair stands there once, however often it is tried, and counts as approved only if every try within the window
+        was. ``losses`` are all of one time.
+        """
+        if not losses:
+            return self
+        now = max(lost.at for lost in losses.values())
+        kept = max(window, LOSSES_KEPT)
+        taken: dict[str, dict[str, Lost]] = {}
+        for image, accounts in self.lost.items():
+            young = {account: lost for account, lost in accounts.items() if now - lost.at < kept}
+            if young:
+                taken[image] = young
+        for pair, lost in losses.items():
+            of_image = taken.setdefault(pair.image, {})
+            before = of_image.get(pair.account)
+            counts = before is not None and not before.approved and now - before.at < window
+            of_image[pair.account] = replace(lost, approved=lost.approved and not counts)
+        return replace(self, lost=MappingProxyType({i: MappingProxyType(of) for i, of in taken.items()}))
+
+    def lately_lost(self, now: datetime, window: timedelta) -> Mapping[Pair, Lost]:
+        """The pairs that were taken away within the window."""
+        return {
+            Pair(image, account): lost
+            for image, accounts in self.lost.items()
+            for account, lost in accounts.items()
+            if now - lost.at < window
+        }
 
     def with_refusals(self, image: str, refusals: tuple[RememberedRefusal, ...]) -> Ledger:
         """The ledger with what is remembered of refusals of an image replaced."""
@@ -204,6 +266,7 @@ class Ledger(Struct, frozen=True):
         absent.pop(image, None)
         if readings >= READINGS_THAT_END_OWNERSHIP:
             forgotten = self.with_entries(image, {}).with_refusals(image, ()).with_strangers(image, {})
+            forgotten = forgotten.with_reached({image: frozenset()})
             return replace(forgotten, absent=MappingProxyType(absent))
         if readings:
             absent[image] = readings
@@ -236,21 +299,36 @@ def own_rows(rows: Iterable[Association], entries: Mapping[str, Entry]) -> froze
     return managed(entries, [Grant(row.entity, row.created) for row in rows if row.live])
 
 
-def settle_shares(ledger: Ledger, shares: Iterable[ResourceShare], now: datetime) -> Ledger:
+def row_key(share: str, entity: str) -> str:
+    """The key of a setback that befell one row of a resource share."""
+    return f"{share}/{entity}"
+
+
+def settle_shares(
+    ledger: Ledger, shares: Iterable[ResourceShare], now: datetime, deleted: frozenset[str] = NOBODY
+) -> Ledger:
     """The ledger of a shard after a complete reading of its resource shares.
 
     A row that is over ends its entry, and one that failed leaves a setback; a row that is not there at all is counted
-    as missing, like a grant. What may not be visible yet is left as it is.
+    as missing, like a grant. What may not be visible yet is left as it is. A share that the cloud calls ``deleted`` is
+    forgotten with its rows. One that we created and that the cloud knows nothing of keeps them: that is a doubt about
+    the state or the cloud, and no reading of rows.
     """
     listed = {share.id: share for share in shares}
+    if not deleted.isdisjoint(ledger.made):
+        for share in sorted(deleted & ledger.made):
+            ledger = ledger.with_rows(share, {})
+        ledger = replace(ledger, made=ledger.made - deleted)
     for share, entries in ledger.shares.items():
+        if share in ledger.made and share not in listed:
+            continue
         rows = listed[share].images + listed[share].targets if share in listed else ()
         kept = settle(entries, [Grant(row.entity, row.created) for row in rows if row.live], now)
         for row in rows:
             entry = entries.get(row.entity)
             if row.live or entry is None:
                 continue
-            key = f"{share}/{row.entity}"
+            key = row_key(share, row.entity)
             before = ledger.setbacks.get(key)
             counted = before is not None and before.row == row.created
             if row.status == "Failed" and not counted and entry.owns(Grant(row.entity, row.created)):
@@ -259,7 +337,9 @@ def settle_shares(ledger: Ledger, shares: Iterable[ResourceShare], now: datetime
             elif entry.shared_time == row.created:
                 kept.pop(row.entity, None)
         done = {
-            f"{share}/{row.entity}": None for row in rows if row.firm and f"{share}/{row.entity}" in ledger.setbacks
+            row_key(share, row.entity): None
+            for row in rows
+            if row.firm and row_key(share, row.entity) in ledger.setbacks
         }
         ledger = ledger.with_rows(share, kept).with_setbacks(done)
     stale = {key: None for key, setback in ledger.setbacks.items() if now - setback.at >= STALE}

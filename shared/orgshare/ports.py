@@ -8,7 +8,8 @@ again could have helped and has been tried. A member or image that does not exis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -116,6 +117,56 @@ class ShareService(Protocol):
         """Take images and targets out of a share, at most five of each."""
 
 
+class StoredObject(Struct, frozen=True):
+    """One object of a store, with the store's own time of its put."""
+
+    name: str
+    put_at: datetime
+
+
+class Listing(Struct, frozen=True):
+    """Objects of a store in the order of their names, and the store's own time when they were listed."""
+
+    objects: tuple[StoredObject, ...]
+    now: datetime
+
+
+class ObjectStore(Protocol):
+    """Named objects of bytes that are put once and never changed; names are relative paths with ``/``.
+
+    Times are the store's own, so that several machines agree about the age of an object. Every method may raise
+    ``ConfigurationError`` where a person has to mend something, or ``VendorError``.
+    """
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Store an object unless the name is taken; whether these bytes are there now, put by this call or by one
+        whose answer was lost."""
+
+    def get(self, name: str) -> bytes | None:
+        """An object's bytes, or ``None``."""
+
+    def listed(self, prefix: str, *, most: int | None = None) -> Listing:
+        """The first objects directly under a prefix (itself without a trailing ``/``), all of them if no number is
+        given."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """The prefixes directly under a prefix, sorted."""
+
+    def delete(self, name: str) -> None:
+        """Remove an object; nothing happens if it is absent."""
+
+    def __str__(self) -> str:
+        """Where the store is, for messages: as the policy writes it."""
+
+
+BeforeCall = Callable[[], None]
+"""Asked before every call, tries again included; what it raises ends the work that wanted to make the call."""
+
+
+def at_once() -> None:
+    """Nothing stands against a call."""
+
+
 class Cloud(Protocol):
     """Everything that is reached with one set of credentials."""
 
@@ -128,10 +179,10 @@ class Cloud(Protocol):
     def directory(self) -> Directory:
         """The organization, through its reader role if the policy names one."""
 
-    def images(self, shard: Shard) -> ImageService:
+    def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
 
-    def shares(self, shard: Shard) -> ShareService:
+    def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
 
     def regions(self, owner: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from orgshare.errors import ConfigurationError
 
 POLICY = "ORGSHARE_POLICY"
 LOCAL_CLOUD = "ORGSHARE_LOCAL_CLOUD"
+LEASE_SECONDS = "ORGSHARE_LEASE"
 KEY, SECRET, TOKEN = (
     "ALIBABA_CLOUD_ACCESS_KEY_ID",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
@@ -27,15 +28,22 @@ KEY, SECRET, TOKEN = (
 https://help.aliyun.com/en/functioncompute/fc/context-1
 """
 
+LEASE = 300.0
+"""Seconds that a lease lives unless it is renewed, which happens three times as often."""
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Settings(Struct, frozen=True):
-    """``policy`` is the policy file's path, ``local_cloud`` a URL or ``None`` for the real cloud."""
+    """``policy`` is the policy file's path, ``local_cloud`` a URL or ``None`` for the real cloud.
+
+    ``lease`` is how many seconds a lease lives unless it is renewed.
+    """
 
     policy: str
     local_cloud: str | None
     credentials: Credentials
+    lease: float = LEASE
 
 
 def read_settings(environment: Mapping[str, str], *, policy: str | None = None, context: Any = None) -> Settings:
@@ -47,7 +55,7 @@ def read_settings(environment: Mapping[str, str], *, policy: str | None = None, 
     path = policy or environment.get(POLICY)
     if not path:
         raise ConfigurationError(f"no policy: give --policy FILE or set {POLICY}")
-    return Settings(path, _local_cloud(environment), _credentials(environment, context))
+    return Settings(path, _local_cloud(environment), _credentials(environment, context), _lease(environment))
 
 
 def _local_cloud(environment: Mapping[str, str]) -> str | None:
@@ -62,6 +70,15 @@ def _local_cloud(environment: Mapping[str, str]) -> str | None:
     if not sound:
         raise ConfigurationError(f"{LOCAL_CLOUD}={url}: expected http://127.0.0.1:PORT, an address of this machine")
     return url.rstrip("/")
+
+
+def _lease(environment: Mapping[str, str]) -> float:
+    text = environment.get(LEASE_SECONDS)
+    if not text:
+        return LEASE
+    if not text.isdecimal() or not 1 <= int(text) <= 86_400:
+        raise ConfigurationError(f"{LEASE_SECONDS}={text}: expected whole seconds from 1 to 86400, such as 300")
+    return float(text)
 
 
 def _credentials(environment: Mapping[str, str], context: Any) -> Credentials:

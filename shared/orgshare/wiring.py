@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 
+from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud
+from orgshare.alibaba.storage import ObjectStorage
+from orgshare.errors import OutOfTime
 from orgshare.policy.loading import load
 from orgshare.policy.model import Policy
+from orgshare.ports import ObjectStore
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.settings import Settings
 from orgshare.way.runtime import Runtime
+
+OSS = "oss://"
 
 THREADS = 8
 """Calls under way at once. The SDKs keep connections for each thread, and the cloud's limits are for an account."""
@@ -36,39 +42,88 @@ def new_run() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def make_cloud(policy: Policy, settings: Settings, run: str) -> AlibabaCloud:
-    """The cloud that the settings speak of, with real time and chance."""
+def make_calls(*, budget: float | None = None) -> Calls:
+    """How calls are made, with real time and chance. After ``budget`` seconds no more are begun."""
+    ends = None if budget is None else time.monotonic() + budget
+
+    def in_time() -> None:
+        if ends is not None and time.monotonic() >= ends:
+            raise OutOfTime(f"the time of this run, {budget:.0f} s, is over; the rest is left to the next run")
+
+    return Calls(sleep=time.sleep, random=Random(), clock=time.monotonic, before_call=in_time)
+
+
+def make_cloud(policy: Policy, settings: Settings, run: str, calls: Calls) -> AlibabaCloud:
+    """The cloud that the settings speak of."""
     return AlibabaCloud(
-        policy,
-        settings.credentials,
-        local_cloud=settings.local_cloud,
+        policy, settings.credentials, local_cloud=settings.local_cloud, run=run, now=utc_now, calls=calls
+    )
+
+
+def in_cloud(policy: Policy) -> bool:
+    """Whether the state lies in object storage, which takes credentials."""
+    return policy.state.startswith(OSS)
+
+
+def make_store(policy: Policy, settings: Settings | None, run: str, calls: Calls) -> ObjectStore:
+    """Where the state of a policy lies. A folder of this machine takes no settings."""
+    if not in_cloud(policy):
+        return DirectoryStore(Path(policy.state), utc_now)
+    if settings is None:
+        raise ValueError("object storage takes credentials")
+    bucket, _, prefix = policy.state.removeprefix(OSS).partition("/")
+    return ObjectStorage(
+        bucket,
+        prefix,
+        credentials=settings.credentials,
+        calls=calls,
         run=run,
-        now=utc_now,
-        sleep=time.sleep,
-        random=Random(),
+        local_cloud=settings.local_cloud,
     )
 
 
-def begin_state(policy: Policy, directory: str) -> State:
-    """Begin the state that the policy names, or open it if it was begun for the same deployment."""
-    return begin(
-        DirectoryStore(Path(policy.state)),
-        deployment=policy.deployment,
-        directory=directory,
-        identity=uuid.uuid4().hex,
-        now=utc_now(),
-    )
+def check_store(store: ObjectStore) -> None:
+    """Make sure that a store keeps what it promises. Raises ``ConfigurationError`` with what to do."""
+    if isinstance(store, ObjectStorage):
+        store.check()
+
+
+def begin_state(policy: Policy, store: ObjectStore, directory: str, *, identity: str = "") -> State:
+    """Begin the state that the policy names, or open it if it was begun for the same deployment.
+
+    A state has a random id, unless it takes the place of one that was lost.
+    """
+    identity = identity or uuid.uuid4().hex
+    return begin(store, deployment=policy.deployment, directory=directory, identity=identity, now=utc_now())
 
 
 @contextmanager
-def runtime(settings: Settings, *, executor: Executor | None = None) -> Iterator[Runtime]:
-    """A run's surroundings. Raises ``ConfigurationError`` for a policy or state that is not in order."""
-    policy = load(settings.policy)
-    state = open_state(DirectoryStore(Path(policy.state)), policy.deployment)
+def runtime(
+    settings: Settings,
+    *,
+    executor: Executor | None = None,
+    budget: float | None = None,
+    change: Callable[[Policy], Policy] = lambda policy: policy,
+) -> Iterator[Runtime]:
+    """A run's surroundings. Raises ``ConfigurationError`` for a policy or state that is not in order.
+
+    ``budget`` are the seconds after which no more calls are begun; ``change`` makes another policy of the file's.
+    """
+    policy = change(load(settings.policy))
     run = new_run()
-    cloud = make_cloud(policy, settings, run)
-    if executor is not None:
-        yield Runtime(policy, cloud, state, executor, utc_now, run)
-        return
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="orgshare") as threads:
-        yield Runtime(policy, cloud, state, threads, utc_now, run)
+    calls = make_calls(budget=budget)
+    # The state has calls of its own: what was done is written down also when the time is over.
+    state = open_state(make_store(policy, settings, run, make_calls()), policy.deployment)
+    with ExitStack() as stack:
+        if executor is None:
+            executor = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="orgshare"))
+        yield Runtime(
+            policy=policy,
+            cloud=make_cloud(policy, settings, run, calls),
+            state=state,
+            executor=executor,
+            now=utc_now,
+            monotonic=time.monotonic,
+            run=run,
+            lease=settings.lease,
+        )

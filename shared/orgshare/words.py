@@ -18,6 +18,7 @@ Service = Literal["ecs"]
 Tags = frozenset[tuple[str, str]]
 
 NO_TAGS: Tags = frozenset()
+NOBODY: frozenset[str] = frozenset()
 
 
 class Pair(NamedTuple):
@@ -156,6 +157,21 @@ def is_image(entity: str) -> bool:
     return entity.startswith("m-")
 
 
+def is_folder(entity: str) -> bool:
+    """Whether an entity of a resource share is a folder; Root and the organization have ids of other forms."""
+    return entity.startswith("fd-")
+
+
+def is_account(entity: str) -> bool:
+    """Whether an entity of a resource share is an account."""
+    return entity.isdigit()
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 pair``, ``2 pairs``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 class ResourceShare(Struct, frozen=True, kw_only=True):
     """A resource share with one row for each image and each target: the live one, or else the newest.
 
@@ -182,10 +198,14 @@ class ResourceShare(Struct, frozen=True, kw_only=True):
 
 
 class Sharing(Struct, frozen=True):
-    """All resource shares of one owner in one region, and whether sharing within the organization is enabled."""
+    """All resource shares of one owner in one region, and whether sharing within the organization is enabled.
+
+    ``deleted`` are the ids of shares of which the cloud says that they were deleted.
+    """
 
     shares: tuple[ResourceShare, ...] = ()
     enabled: bool = True
+    deleted: frozenset[str] = NOBODY
 
 
 class ImageReading(Struct, frozen=True):

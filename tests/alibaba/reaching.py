@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from localcloud import HttpRequest, HttpResponse
+from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud, Credentials
 from orgshare.policy.model import DirectoryReader, Owner, Policy
 from orgshare.words import Shard
@@ -55,8 +56,7 @@ def cloud(account: str = OWNER, *, role: str | None = None) -> AlibabaCloud:
         local_cloud="http://127.0.0.1:9",
         run="test",
         now=lambda: datetime(2026, 11, 21, 12, tzinfo=timezone.utc),
-        sleep=lambda _: None,
-        random=Random(1),
+        calls=Calls(sleep=lambda _: None, random=Random(1), clock=lambda: 0.0),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -89,9 +90,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             folder.mkdir()
             trial = Trial(folder, **options)
             stack.enter_context(in_process(trial.cloud, sleep=lambda _: None))
-            for place in ("wiring", "cli.holding"):
+            for place in ("wiring", "cli.holding", "cli.pausing", "cli.looking_back", "cli.starting"):
                 monkeypatch.setattr(f"orgshare.{place}.utc_now", trial.now)
-            monkeypatch.setattr("orgshare.wiring.time", SimpleNamespace(sleep=lambda _: None))
+            monkeypatch.setattr("orgshare.wiring.time", SimpleNamespace(sleep=lambda _: None, monotonic=monotonic))
             monkeypatch.setattr("orgshare.cli.running.knock", lambda _: None)
             monkeypatch.setattr("orgshare.cli.starting.knock", lambda _: None)
             if begun:

@@ -154,12 +154,13 @@ def test_an_organization_that_does_not_answer(shell: Make, arguments: list[str])
 def test_a_caller_that_cannot_be_named_stops_the_run(shell: Make, arguments: list[str]) -> None:
     """Where it cannot be read whose the credentials are, nothing is done, and the report says so."""
     run = shell()
-    run.trial.patch(faults=[{"operation": "sts:GetCallerIdentity", "kind": "throttle", "every": 1}])
+    fault = {"operation": "sts:GetCallerIdentity", "kind": "error", "code": "NoPermission", "status": 403, "every": 1}
+    run.trial.patch(faults=[fault])
     before = run.trial.access()
     ran = run(*arguments, "--json")
     assert ran.status == 1
     (gap,) = ran.json["incomplete"]
-    assert gap["why"].startswith("whose the credentials are cannot be read: sts:GetCallerIdentity: Throttling")
+    assert gap["why"].startswith("whose the credentials are cannot be read: sts:GetCallerIdentity: NoPermission")
     assert run.trial.access() == before
 
 
@@ -271,7 +272,7 @@ def test_questions_about_what_is_not_there(shell: Make, arguments: list[str], li
         (["explain", "m-gold"], "Missing argument 'ACCOUNT'."),
         (["apply", "--yes", "--wait", "-1"], "Invalid value for '--wait': -1.0 is not in the range x>=0."),
         (["plan", "--verbose"], "No such option '--verbose'."),
-        (["reject", "h-1"], "No such command 'reject'."),
+        (["doctor"], "No such command 'doctor'."),
     ],
 )
 def test_usage_errors_keep_clicks_form(shell: Make, arguments: list[str], line: str) -> None:

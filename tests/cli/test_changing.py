@@ -10,10 +10,27 @@ from typing import Any
 
 import pytest
 
-from orgshare.errors import Busy, ConfigurationError
-from orgshare.record.state import State
+from orgshare.errors import ConfigurationError
+from orgshare.record.lease import Clocks, Lease
+from orgshare.words import Shard
 from tests.cli.conftest import Ran, Shell
-from tests.support.trial import OTHER_REGION, OWNER, PARTNER, REGION, STRANGER, A, B, C, D, E, policy, rule, world
+from tests.support.trial import (
+    LEASE_IS_OVER,
+    OTHER_REGION,
+    OWNER,
+    PARTNER,
+    REGION,
+    STRANGER,
+    A,
+    B,
+    C,
+    D,
+    E,
+    Trial,
+    policy,
+    rule,
+    world,
+)
 
 Make = Callable[..., Shell]
 
@@ -439,14 +456,19 @@ def test_a_hand_made_grant_is_reported_and_left(shell: Make) -> None:
     assert run.trial.access()["m-gold"] == {A, B, C, STRANGER}
 
 
-def test_another_writer_makes_the_run_busy(shell: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def hold(trial: Trial, run: str) -> Lease:
+    """The shard, held by another run."""
+    shard, state = Shard("ecs", OWNER, REGION), trial.begin()
+    clocks = Clocks(trial.now, trial.cloud.clock.now)
+    before = state.read(shard)
+    return state.take(shard, before, before.ledger, run=run, seconds=300, clocks=clocks)
+
+
+def test_another_writer_makes_the_run_busy(shell: Make) -> None:
     """A shard that somebody else writes to is left to them, and apply ends with 3."""
     run = shell()
 
-    def busy(*_: object, **__: object) -> int:
-        raise Busy("another run is writing")
-
-    monkeypatch.setattr(State, "commit", busy)
+    hold(run.trial, "r-other")
     ran = run("apply", "--yes", "--json")
     assert ran.status == 3
     assert [finding["kind"] for finding in ran.json["findings"]] == ["busy"]
@@ -513,13 +535,8 @@ def test_wait_gives_up_at_its_end(shell: Make, monkeypatch: pytest.MonkeyPatch) 
 def test_wait_waits_for_another_writer(shell: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shard that was busy at first is done when the other is gone."""
     run = shell()
-    commit = State.commit
-
-    def busy(*_: object, **__: object) -> int:
-        raise Busy("another run is writing")
-
-    monkeypatch.setattr(State, "commit", busy)
-    waiting(run, monkeypatch, lambda: monkeypatch.setattr(State, "commit", commit))
+    other = hold(run.trial, "r-other")
+    waiting(run, monkeypatch, other.let_go)
     ran = run("apply", "--yes", "--wait", "60", "--json")
     assert (ran.status, ran.json["findings"], len(ran.json["done"])) == (0, [], 3)
     assert run.trial.access() == WANTED
@@ -568,21 +585,19 @@ def test_a_state_that_fails_after_the_first_call_is_not_called_nothing_done(
 ) -> None:
     """When the state cannot be written any more after calls were made, the status is 1 and never 2."""
     run = shell()
-    commit, count = State.commit, 0
 
-    def breaking(self: State, *arguments: Any, **options: Any) -> int:
-        nonlocal count
-        count += 1
-        if count > 1:
-            raise ConfigurationError("state: cannot write there: No space left on device")
-        return commit(self, *arguments, **options)
+    release = Lease.release
 
-    monkeypatch.setattr(State, "commit", breaking)
+    def full(*_: object, **__: object) -> None:
+        raise ConfigurationError("state: cannot write there: No space left on device")
+
+    monkeypatch.setattr(Lease, "release", full)
     ran = run("apply", "--yes", "--json")
     assert ran.status == 1
     assert ran.json == {"error": "state: cannot write there: No space left on device"}
     assert run.trial.access() == WANTED
-    monkeypatch.setattr(State, "commit", commit)
+    monkeypatch.setattr(Lease, "release", release)
+    run.trial.cloud.advance(LEASE_IS_OVER)
     assert run("apply", "--yes").status == 0
     assert run.trial.access() == WANTED
 

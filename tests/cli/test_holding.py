@@ -1,4 +1,4 @@
-"""``holds`` and ``approve``: what waits for a person, and releasing exactly that."""
+"""``holds``, ``approve`` and ``reject``: what waits for a person, releasing exactly that, or dropping it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_holds_lists_what_waits_without_the_cloud(run: Shell) -> None:
             f"rule {name} would lose its whole audience, 5 accounts"
         )
         assert (
-            f"    they keep access until a person decides; «orgshare approve {held}» releases exactly these"
-            in ran.lines
+            f"    they keep access until a person decides; «orgshare approve {held}» releases exactly these, "
+            f"«orgshare reject {held}» drops them until the facts change" in ran.lines
         )
 
 
@@ -123,7 +123,7 @@ def test_approve_prints_one_object(run: Shell) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["holds", "approve"])
+@pytest.mark.parametrize("command", ["holds", "approve", "reject"])
 def test_an_unknown_or_ambiguous_hold_is_refused(run: Shell, command: str) -> None:
     """An id that no hold has, or that several begin with, changes nothing and names those there are."""
     state = run.state()
@@ -165,6 +165,89 @@ def test_a_user_without_a_name_can_approve(run: Shell, monkeypatch: pytest.Monke
     def nameless() -> str:
         raise KeyError("no name for this uid")
 
-    monkeypatch.setattr("orgshare.cli.holding.getpass.getuser", nameless)
+    monkeypatch.setattr("orgshare.cli.running.getpass.getuser", nameless)
     who = run("approve", ids(run)["m-gold"], "--json").json["approved"]["who"]
     assert who.startswith("uid ")
+
+
+def rejected(run: Shell) -> set[tuple[str, str]]:
+    """The pairs that apply says stay because a person said no."""
+    findings = run("apply", "--yes", "--json").json["findings"]
+    return {(f["image"], f["account"]) for f in findings if f["kind"] == "rejected"}
+
+
+def test_reject_drops_exactly_one_hold(run: Shell) -> None:
+    """The hold goes and the other stays, everybody in it keeps access, and every report says so."""
+    held, before = ids(run)["m-gold"], run.trial.access()
+    ran = run("reject", held, "--reason", "still ours")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.lines == [f"rejected {held} by ann: 5 pairs of 1 image stay as they are until the facts change"]
+    assert list(ids(run)) == ["m-bronze"]
+    for _ in range(2):
+        assert {image for image, _ in rejected(run)} == {"m-gold"}
+        run.trial.cloud.advance(3 * 24 * 3600)
+    assert list(ids(run)) == ["m-bronze"]
+    assert run.trial.access() == before
+
+
+def test_what_is_rejected_makes_nothing_due(run: Shell) -> None:
+    """With every hold rejected a plan is as quiet as one in step, though the finding stays."""
+    for held in ids(run).values():
+        run("reject", held)
+    run("apply", "--yes")
+    assert run("holds").lines == ["nothing is held"]
+    assert (run("apply", "--yes").status, run("plan").status) == (0, 0)
+    assert {image for image, _ in rejected(run)} == {"m-gold", "m-bronze"}
+
+
+def test_reject_prints_one_object(run: Shell) -> None:
+    """With --json the rejection is one object."""
+    held = ids(run)["m-bronze"]
+    assert run("reject", held, "--reason", "no", "--json").json == {
+        "rejected": {"id": held, "at": "2026-11-21T12:00:00Z", "who": "ann", "reason": "no", "pairs": 5}
+    }
+
+
+def test_a_rejection_is_forgotten_when_the_pairs_are_wanted_again(run: Shell) -> None:
+    """Wanted once more and then unwanted, the same pairs are a new case, and held anew."""
+    run("reject", ids(run)["m-gold"])
+    run.trial.write_policy(deployment("bronze", audience={"partners": ["2000000000000001"]}))
+    run("apply", "--yes")
+    run.trial.write_policy(deployment("bronze", "gold", audience={"partners": ["2000000000000001"]}))
+    before = run.trial.access()
+    assert run("apply", "--yes").status == 3
+    assert set(ids(run)) == {"m-bronze", "m-gold"}
+    assert rejected(run) == set()
+    assert all(run.trial.access()[image] >= accounts for image, accounts in before.items())
+
+
+def test_for_another_cause_the_same_pairs_are_held_anew(run: Shell) -> None:
+    """A person kept them when the policy dropped them: that they left the organization is for a person too."""
+    run("reject", ids(run)["m-gold"])
+    assert (("m-gold", C) in rejected(run), list(ids(run))) == (True, ["m-bronze"])
+    run.trial.leave(C)
+    before = run.trial.access()
+    assert run("apply", "--yes").status == 3
+    assert C in before["m-gold"]
+    assert run.trial.access()["m-gold"] == before["m-gold"]
+    holds = run("holds", "--json").json["held"]
+    assert {account for h in holds for c in h["changes"] if c["images"] == ["m-gold"] for account in c["accounts"]} == {
+        C
+    }
+
+
+def test_a_rejected_hold_is_nothing_to_approve(run: Shell) -> None:
+    """What was dropped has no id any more, neither to approve nor to reject again."""
+    held = ids(run)["m-gold"]
+    run("reject", held)
+    for command in ("approve", "reject"):
+        assert run(command, held).status == 2
+
+
+def test_a_rejection_takes_an_approval_back(run: Shell) -> None:
+    """Whoever says no after somebody said yes is believed: nothing is revoked."""
+    held, before = ids(run)["m-gold"], run.trial.access()
+    run("approve", held)
+    run("reject", held)
+    run("apply", "--yes")
+    assert run.trial.access() == before

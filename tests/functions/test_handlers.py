@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from localcloud import RealClock
+from localcloud import LogEntry, RealClock
 from localcloud.inprocess import in_process
-from orgshare.alibaba.calls import ATTEMPTS
 from orgshare.errors import ConfigurationError
 from orgshare.handling import Unfinished
-from orgshare.signals import MalformedEvent
+from orgshare.record.lease import Lease
+from orgshare.signals import MalformedEvent, Signal
+from orgshare.words import Shard
 from tests.support.trial import OWNER, REGION, A, B, Trial, policy, rule, world
 
 ROOT = Path(__file__).parents[2]
@@ -219,10 +220,11 @@ def test_every_payload_of_the_handbook_is_taken(trial: Trial, name: str) -> None
 
 def test_what_another_try_can_finish_raises(trial: Trial) -> None:
     """Changes that failed for now are tried again by the platform, and what was done is done."""
-    trial.patch(faults=[{"operation": "ecs:ModifyImageSharePermission", "kind": "throttle", "times": 3 * ATTEMPTS}])
+    trial.patch(faults=[{"operation": "ecs:ModifyImageSharePermission", "kind": "throttle", "every": 1}])
     with pytest.raises(Unfinished, match="3 of 3 changes failed"):
         function("reconcile").handler(sample("timer"), context_312())
     assert not any(trial.access().values())
+    trial.patch(faults=[])
     assert handled("reconcile", sample("timer"))["failed"] == []
     assert has(trial, MOVED) == ALL
 
@@ -246,3 +248,107 @@ def test_no_secret_reaches_a_log_or_a_report(trial: Trial, capsys: pytest.Captur
     captured = capsys.readouterr()
     assert "LOCALIMAGES" not in text + captured.out + captured.err
     assert "Signature" not in text + captured.out + captured.err
+
+
+HERE = Shard("ecs", OWNER, REGION)
+
+
+def beside(trial: Trial) -> list[Signal]:
+    """What waits beside the shard."""
+    return [waiting.signal for waiting in trial.state().waiting(HERE)]
+
+
+def held_by_other(trial: Trial) -> Lease:
+    """Another run is at work in the shard."""
+    state, clocks = trial.state(), trial.runtime().clocks()
+    before = state.read(HERE)
+    return state.take(HERE, before, before.ledger, run="other", seconds=300, clocks=clocks)
+
+
+def test_a_shard_that_is_held_is_no_error(trial: Trial) -> None:
+    """The handler returns, so nothing is repeated: the signal waits beside the shard, and the next event follows it."""
+    handled("reconcile", sample("timer"))
+    trial.move(MOVED, "fd-test")
+    lease = held_by_other(trial)
+    report = handled("membership", sample("account-moved"))
+    assert ([finding["kind"] for finding in report["findings"]], report["done"]) == (["busy"], [])
+    assert [signal.accounts for signal in beside(trial)] == [frozenset({MOVED})]
+    assert has(trial, MOVED) == ALL
+    lease.let_go()
+    handled("membership", sample("account-removed"))
+    assert (has(trial, MOVED), beside(trial)) == (set(), [])
+
+
+def timed(trial: Trial, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    """Let every call to the cloud take so many seconds of the functions' time."""
+    passed = 0.0
+
+    def pass_(_: LogEntry) -> None:
+        nonlocal passed
+        passed += seconds
+
+    trial.cloud.on_request(pass_)
+    clock = SimpleNamespace(sleep=lambda _: None, monotonic=lambda: passed)
+    monkeypatch.setattr("orgshare.wiring.time", clock)
+
+
+def with_timeout(seconds: object) -> SimpleNamespace:
+    context = context_312()
+    context.function.timeout = seconds
+    return context
+
+
+def test_out_of_time_raises_and_leaves_the_signal(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that could not even read is repeated by the platform, and what it came for waits for whoever is first."""
+    handled("reconcile", sample("timer"))
+    trial.move(MOVED, "fd-test")
+    with monkeypatch.context() as slow:
+        timed(trial, slow, seconds=20)
+        with pytest.raises(Unfinished, match=r"the time of this run, 60 s, is over.*waits beside its shards"):
+            handled("membership", sample("account-moved"), with_timeout(100))
+    assert [signal.accounts for signal in beside(trial)] == [frozenset({MOVED})]
+    assert has(trial, MOVED) == ALL
+    handled("membership", sample("account-removed"))
+    assert (has(trial, MOVED), beside(trial)) == (set(), [])
+
+
+def test_wherever_time_is_over_the_work_is_finished(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried again with a little more time each time, a handler raises until it is done, and keeps what was done."""
+    timeouts = range(85, 300, 15)
+    with monkeypatch.context() as slow:
+        timed(trial, slow, seconds=10)
+        raised, said = 0, ""
+        for seconds in timeouts:
+            try:
+                handled("reconcile", sample("timer"), with_timeout(seconds))
+            except Unfinished as error:
+                raised, said = raised + 1, said + str(error)
+    assert 2 < raised < len(timeouts)
+    assert "is over; the rest is left to the next run" in said
+    assert has(trial, MOVED) == has(trial, REMOVED) == ALL
+    assert handled("reconcile", sample("timer"))["changes"] == []
+    assert beside(trial) == []
+    entries = trial.state().read(HERE).ledger.grants
+    assert {image: {*accounts} for image, accounts in entries.items()} == trial.access()
+
+
+@pytest.mark.parametrize("timeout", [600, "600", None, 80, 0])
+def test_with_time_enough_or_none_told_all_is_done(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, timeout: object
+) -> None:
+    """A timeout that leaves no time to work in, or none at all, is no budget."""
+    timed(trial, monkeypatch, seconds=5)
+    assert handled("reconcile", sample("timer"), with_timeout(timeout))["failed"] == []
+    assert has(trial, MOVED) == ALL
+
+
+def test_each_function_leaves_a_report(trial: Trial) -> None:
+    """What started it is in it, and a function that has nothing to do leaves none."""
+    handled("reconcile", sample("timer"))
+    handled("membership", sample("account-moved"))
+    handled("membership", sample("unknown-kind"))
+    store = trial.store()
+    reports = [json.loads(store.get(each.name) or b"") for each in store.listed("runs").objects]
+    assert len(reports) == 2
+    assert all(report["started_by"] and report["calls"] and report["saw"]["images"] for report in reports)
+    assert sorted(len(report["done"]) for report in reports) == [0, 3]

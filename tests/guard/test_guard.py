@@ -12,7 +12,7 @@ from orgshare.decide.losses import Cause, Loss
 from orgshare.decide.plan import Hold, pairs_id
 from orgshare.guard import APPROVAL_STANDS, Baseline, GuardRecord, RecordedHold, approve, baseline, guard, remember
 from orgshare.ledger import Entry
-from orgshare.policy.model import Limits
+from orgshare.policy.model import WINDOW, Limits
 from orgshare.words import Pair
 from tests.support.facts import NOW, SHARD, A, B, C, facts, image, ledger, made, policy, reading, rule
 
@@ -70,8 +70,9 @@ def remembered(
     judged: Callable[[Pair], bool],
     *,
     began_with: GuardRecord | None = None,
+    rejected: frozenset[Pair] = frozenset(),
 ) -> GuardRecord:
-    return remember(record, holds, judged, began_with=record if began_with is None else began_with)
+    return remember(record, holds, judged, began_with=record if began_with is None else began_with, rejected=rejected)
 
 
 def pairs(holds: Iterable[Hold]) -> set[Pair]:
@@ -259,7 +260,7 @@ def test_the_whole_is_what_was_read_and_of_all_else_what_is_known_to_be_there() 
     """An intention alone is no access; a limit in percent is of what is surely there."""
     known = ledger(gold=made(A, B), silver={**made(A, B), C: Entry("intended", NOW, rules=("golden",))})
     of = facts(policy(rule(folders=["fd-prod"])), reading(image("gold"), A), known=known)
-    whole = baseline(decide(of), of.ledgers, make_reach(of), 5)
+    whole = baseline(decide(of), of.ledgers, make_reach(of), of.organization.members, now=NOW, window=WINDOW)
     assert (whole.pairs, dict(whole.by_image), dict(whole.accounts_of_rule)) == (
         3, {"m-gold": 1, "m-silver": 2}, {"golden": 2},
     )  # fmt: skip

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from orgshare.decide.coverage import Reach
 from orgshare.decide.deciding import decide, make_reach
+from orgshare.decide.decisions import Decisions
 from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.losses import Cause, Loss
 from orgshare.decide.plan import Hold
 from orgshare.decide.shares import DEPLOYMENT, STATE
 from orgshare.guard import Baseline, GuardRecord, RecordedHold, approve, baseline, guard
 from orgshare.ledger import Entry, EntryState, Ledger
-from orgshare.policy.model import ImageSelector, Limits
+from orgshare.policy.model import WINDOW, ImageSelector, Limits
 from orgshare.words import Association, Pair, ResourceShare, Shard, Sharing
 from tests.support import facts as support
 from tests.support.facts import (
@@ -85,8 +86,12 @@ def looked(*shares: ResourceShare, of: Facts) -> Facts:
     return replace(of, sharing={SHARD: Sharing(shares)})
 
 
+def baseline_of(decisions: Decisions, ledgers: Mapping[Shard, Ledger], reach: Reach) -> Baseline:
+    return baseline(decisions, ledgers, reach, ORGANIZATION.members, now=NOW, window=WINDOW)
+
+
 def whole(of: Facts, *, more: Mapping[Shard, Ledger] = MappingProxyType({})) -> Baseline:
-    return baseline(decide(of), {**of.ledgers, **more}, make_reach(of), len(of.organization.members))
+    return baseline_of(decide(of), {**of.ledgers, **more}, make_reach(of))
 
 
 def held(of: Facts, limits: Limits = NO_LIMIT, record: GuardRecord | None = None) -> tuple[Hold, ...]:
@@ -157,7 +162,7 @@ def test_neither_the_owner_nor_the_management_account_is_part_of_an_audience() -
     assert (dict(found.by_image), dict(found.by_rule), dict(found.accounts_of_rule)) == (
         dict.fromkeys(NAMES, 5), {"golden": 15}, {"golden": 5},
     )  # fmt: skip
-    unread = baseline(decide(facts(policy())), {OTHER: known(one)}, make_reach(of), 6)
+    unread = baseline_of(decide(facts(policy())), {OTHER: known(one)}, make_reach(of))
     assert (dict(unread.by_image), dict(unread.by_rule)) == (dict.fromkeys(NAMES, 5), {"golden": 15})
 
 
@@ -175,7 +180,7 @@ def test_rows_made_by_hand_are_nobodys_to_lose() -> None:
 def test_where_nobody_looked_the_ledger_says_what_stands(state: EntryState, counts: bool) -> None:
     """An intention alone is no access; with a smaller whole the guard holds sooner."""
     ledger = known(share("1", NAMES, ["fd-test", A]), state=state)
-    found = baseline(decide(facts(policy())), {OTHER: ledger}, make_reach(facts(policy())), 6)
+    found = baseline_of(decide(facts(policy())), {OTHER: ledger}, make_reach(facts(policy())))
     assert dict(found.by_image) == (dict.fromkeys(NAMES, 3) if counts else {})
     assert (found.pairs, dict(found.by_rule)) == ((9, {"golden": 9}) if counts else (0, {}))
 
@@ -185,7 +190,7 @@ def test_where_nobody_looked_a_pair_counts_once_too() -> None:
     ledger = known(
         share("1", NAMES, ["fd-test"]), share("2", ["m-gold"], ["fd-test", A]), grants={"m-gold": made(C, E)}
     )
-    found = baseline(decide(facts(policy())), {OTHER: ledger}, make_reach(facts(policy())), 6)
+    found = baseline_of(decide(facts(policy())), {OTHER: ledger}, make_reach(facts(policy())))
     assert dict(found.by_image) == {"m-gold": 4, "m-silver": 2, "m-bronze": 2}
     assert (found.pairs, dict(found.by_rule)) == (8, {"golden": 8})
 
@@ -312,5 +317,5 @@ def test_who_vanished_makes_the_whole_no_bigger() -> None:
         ORGANIZATION, "unknown", frozenset(ORGANIZATION.members), frozenset(ORGANIZATION.members),
         {gone: ("r-1", "fd-test")},
     )  # fmt: skip
-    found = baseline(decide(facts(policy())), {OTHER: known(share("1", NAMES, ["fd-test"]))}, reach, 6)
+    found = baseline_of(decide(facts(policy())), {OTHER: known(share("1", NAMES, ["fd-test"]))}, reach)
     assert dict(found.by_image) == dict.fromkeys(NAMES, 2)

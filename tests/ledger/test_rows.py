@@ -294,3 +294,34 @@ def test_a_reading_ends_no_entry_whose_row_is_there_and_begins_none(
     again = settle_shares(after, [share(*rows)], NOW)
     assert again.setbacks == after.setbacks
     assert own_rows(rows, again.rows(SHARE)) == own_rows(rows, found)
+
+
+@pytest.mark.parametrize("rows", [(), (row(GOLD), row(A))])
+def test_a_share_of_ours_that_the_cloud_calls_deleted_is_forgotten_with_its_rows(rows: tuple[Association, ...]) -> None:
+    """Also while a row of it is still listed; other shares stay as they are."""
+    known = Ledger(
+        shares={SHARE: {GOLD: entry(), A: entry()}, "rs-2": {SILVER: entry()}}, made=frozenset({SHARE, "rs-2"})
+    )
+    shown = [share(*rows, status="Deleted")] if rows else []
+    after = settle_shares(known, [*shown, share(row(SILVER), name="rs-2")], NOW, frozenset({SHARE, "rs-3"}))
+    assert after.made == {"rs-2"}
+    assert after.shares.keys() == {"rs-2"}
+
+
+def test_a_share_of_ours_of_which_the_cloud_says_nothing_keeps_its_rows() -> None:
+    """Only a share that we do not remember to have made loses them to two readings."""
+    rows = {GOLD: entry(), A: entry(), B: entry()}
+    made, known = Ledger(shares={SHARE: rows}, made=frozenset({SHARE})), Ledger(shares={SHARE: rows})
+    for _ in range(3):
+        made, known = settle_shares(made, [], NOW), settle_shares(known, [], NOW)
+    assert made.made == {SHARE}
+    assert (made.rows(SHARE) == rows, dict(known.rows(SHARE))) == (True, {})
+
+
+def test_a_share_whose_rows_are_all_over_is_still_one_that_we_made() -> None:
+    """Whatever a person puts into it, it is no share that the state has forgotten."""
+    known = Ledger(shares={SHARE: {GOLD: entry(), A: entry()}}, made=frozenset({SHARE}))
+    ended = [share(row(GOLD, "Disassociated"), row(A, "Disassociated"))]
+    after = settle_shares(known, ended, NOW)
+    assert after.made == {SHARE}
+    assert dict(after.rows(SHARE)) == {}

@@ -215,3 +215,9 @@ def test_an_empty_listing_is_not_believed_when_a_known_share_exists(status: str)
     """A listing that shows nothing at all is contradicted by one share that is there in any form."""
     with pytest.raises(IncompleteRead):
         read(FakeShares(hidden=[share("a", status)]), "a")
+
+
+def test_shares_that_the_cloud_calls_deleted_are_named() -> None:
+    """By their rows in the listing or, where a known one is not listed, by its id; of others nothing is said."""
+    service = FakeShares([share("a"), share("b", "Deleted"), share("c", "Deleted")], hidden=[share("d", "Deleted")])
+    assert read(service, "a", "b", "d", "e").deleted == {"rs-b", "rs-c", "rs-d"}

@@ -53,6 +53,12 @@ CHANGES = [
     ("lost_percent: 10", "lost_percent: 11"),
     ("accounts: 3", "accounts: 4"),
     ("percent: 2.5", "percent: 2.6"),
+    ("window: 36h", "window: 37h"),
+    ("partners: run", "partners: hold"),
+    ("grace: 0s", "grace: 1s"),
+    ("on_leave: revoke", "on_leave: keep"),
+    ("on_leave: revoke", "on_leave: 1s"),
+    ("unmanaged: keep", "unmanaged: adopt"),
     ("unmanaged: keep", "unmanaged: revoke"),
 ]
 
@@ -121,8 +127,8 @@ def test_the_digest_names_its_kind() -> None:
 
 def test_equal_defaults_have_equal_digests() -> None:
     """A limit written down as its default is the default."""
-    limits = "    lost_pairs: 200\n    lost_percent: 20\n    departed: {accounts: 5, percent: 5.0}"
-    old = "    lost_pairs: 100\n    lost_percent: 10\n    departed: {accounts: 3, percent: 2.5}"
+    limits = "    lost_pairs: 200\n    lost_percent: 20\n    departed: {accounts: 5, percent: 5.0}\n    window: 24h"
+    old = "    lost_pairs: 100\n    lost_percent: 10\n    departed: {accounts: 3, percent: 2.5}\n    window: 36h"
     without = edit(f"  hold_when:\n{old}", "  unmanaged: keep", SAMPLE.replace("  unmanaged: keep\n", ""))
 
     assert read(edit(old, limits)).digest == read(without).digest

@@ -80,7 +80,9 @@ def test_every_key_reaches_the_policy() -> None:
             ),
         ),
         never=Exclusion(frozenset(), frozenset({"fd-quarantine"})),
-        limits=Limits(lost_pairs=100, lost_percent=10, departed_accounts=3, departed_percent=2.5),
+        limits=Limits(
+            lost_pairs=100, lost_percent=10, departed_accounts=3, departed_percent=2.5, window=timedelta(hours=36)
+        ),
         source="policy.yaml",
         digest=read(SAMPLE).digest,
     )
@@ -144,7 +146,9 @@ def test_limits_may_be_none_or_everything() -> None:
     text = edit("    lost_pairs: 100", "    lost_pairs: 0").replace("lost_percent: 10", "lost_percent: 100")
     text = text.replace("accounts_per_image: 60", "accounts_per_image: 1").replace("percent: 2.5", "percent: .5")
 
-    assert read(text).limits == Limits(lost_pairs=0, lost_percent=100, departed_accounts=3, departed_percent=0.5)
+    assert read(text).limits == Limits(
+        lost_pairs=0, lost_percent=100, departed_accounts=3, departed_percent=0.5, window=timedelta(hours=36)
+    )
     assert read(text).owners[0].accounts_per_image == 1
 
 
@@ -206,9 +210,9 @@ def test_a_rule_may_ask_for_each_channel(channel: str) -> None:
     assert read(edit("    channel: auto", f"    channel: {channel}")).rules[0].channel == channel
 
 
-@pytest.mark.parametrize("unmanaged", ["keep", "revoke"])
-def test_unmanaged_grants_are_kept_or_revoked(unmanaged: str) -> None:
-    """Both ways reach the policy, with limits of the guard or without."""
+@pytest.mark.parametrize("unmanaged", ["keep", "adopt", "revoke"])
+def test_unmanaged_grants_are_kept_adopted_or_revoked(unmanaged: str) -> None:
+    """Each way reaches the policy, with limits of the guard or without."""
     text = edit("  unmanaged: keep", f"  unmanaged: {unmanaged}")
 
     assert read(text).unmanaged == unmanaged
@@ -216,17 +220,16 @@ def test_unmanaged_grants_are_kept_or_revoked(unmanaged: str) -> None:
     assert read(f"{MINIMAL}safety: {{unmanaged: {unmanaged}}}\n").unmanaged == unmanaged
 
 
-def test_the_policy_of_the_contract_is_refused_only_for_what_is_not_built() -> None:
-    """Of the contract's own sample only the state in OSS and the window of the limits are not in this version."""
+def test_the_policy_of_the_contract_is_accepted() -> None:
+    """The contract's own sample has no key that is not in this version."""
     if not CONTRACT.exists():
         pytest.skip(f"{CONTRACT} is absent")
     described = CONTRACT.read_text(encoding="utf-8").split("## Policy (YAML)")[1]
     text = textwrap.dedent(described.split("\nWhat the keys mean")[0])
 
-    assert [line.split(": ", 1)[1].split("; ")[0] for line in problems(text)] == [
-        "state: a state in OSS is not in this version",
-        "safety.hold_when.window: not in this version",
-    ]
+    assert problems(text) == []
+    assert read(text).state == "oss://acme-orgshare/state"
+    assert read(text).limits == Limits(window=timedelta(hours=24))
 
 
 def test_root_may_be_named_by_its_id() -> None:
@@ -279,8 +282,66 @@ def test_a_day_may_be_quoted() -> None:
 
 @pytest.mark.parametrize("zero", ["0s", "0m", "0h", "0d", '"0s"'])
 def test_no_grace_can_be_said_in_any_unit(zero: str) -> None:
-    """A grace of nothing is what this version does, in whatever unit it is written."""
-    assert problems(edit("  grace: 0s", f"  grace: {zero}")) == []
+    """A grace of nothing is what a policy has that says nothing, in whatever unit it is written."""
+    assert read(edit("  grace: 0s", f"  grace: {zero}")).digest == read(SAMPLE).digest
+    assert read(edit("  on_leave: revoke", f"  on_leave: {zero}")).digest == read(SAMPLE).digest
+
+
+def test_grace_on_leave_and_partners_reach_the_policy() -> None:
+    """Durations, keeping for good, and asking before the first grant to a partner; without a word nothing is kept."""
+    text = edit("  grace: 0s", "  grace: 7d", edit("  partners: run", "  partners: hold"))
+    assert (read(text).grace, read(text).partners, read(text).on_leave) == (timedelta(days=7), "hold", timedelta())
+    assert read(edit("  on_leave: revoke", "  on_leave: 30d")).on_leave == timedelta(days=30)
+    assert read(edit("  on_leave: revoke", "  on_leave: keep")).on_leave is None
+    assert (read(MINIMAL).grace, read(MINIMAL).on_leave, read(MINIMAL).partners) == (timedelta(), timedelta(), "run")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        ("  grace: 0s", "  grace: 7d", "safety.grace: 7d"),
+        ("  on_leave: revoke", "  on_leave: keep", "safety.on_leave: keep"),
+        ("  on_leave: revoke", "  on_leave: 1d", "safety.on_leave: 1d"),
+    ],
+)
+def test_what_only_direct_grants_can_do_is_refused_where_the_directory_alone_serves(
+    old: str, new: str, kept: str
+) -> None:
+    """The rule's place and the key are named; a rule that may use direct grants is no mistake."""
+    for channel, wrong in (("auto", False), ("direct", False), ("directory", True)):
+        found = problems(edit(old, new, edit("    channel: auto", f"    channel: {channel}")))
+        assert (
+            found
+            == [
+                "policy.yaml:44: rules[0].channel: directory cannot keep anything longer than it is wanted, and "
+                f"{kept} does; expected auto or direct (only direct grants can be kept)"
+            ]
+            * wrong
+        )
+
+
+def test_the_window_of_the_limits_is_a_duration() -> None:
+    """A day unless the policy says otherwise."""
+    assert read(edit("    window: 36h", "    window: 30d")).limits.window == timedelta(days=30)
+    assert read(MINIMAL).limits.window == timedelta(hours=24)
+
+
+@pytest.mark.parametrize("place", ["oss://abc/s", "oss://acme-orgshare/state", "oss://0-0/a/b.c/D_e-f"])
+def test_a_state_in_a_bucket_is_kept_as_it_is_written(place: str) -> None:
+    """Wherever the policy lies."""
+    assert read(edit("state: file:state", f"state: {place}")).state == place
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "oss://ab/s", f"oss://{'a' * 64}/s", "oss://-ab/s", "oss://ab-/s", "oss://a.b/s", "oss://Abc/s", "oss:abc/s",
+        "oss://abc/", "oss://abc//s", "oss://abc/s/", "oss://abc/../s", "oss://abc/s/.", "oss://abc/a b", "oss:",
+    ],
+)  # fmt: skip
+def test_what_is_no_bucket_and_prefix_is_a_mistake(place: str) -> None:
+    """A bucket has 3 to 63 lower-case letters, digits and inner hyphens; a prefix has segments and no dots alone."""
+    assert len(problems(edit("state: file:state", f"state: {place}"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def test_every_key_of_the_contract_has_a_message() -> None:
 
 def test_mistakes_are_told_together() -> None:
     """All mistakes of a file are in one error, in the order of the file."""
-    text = SAMPLE.replace("mode: enforce", "mode: full").replace("fd-shop", "shop").replace("grace: 0s", "grace: 1d")
+    text = SAMPLE.replace("mode: enforce", "mode: full").replace("fd-shop", "shop").replace("grace: 0s", "grace: 1w")
 
-    assert [line.split(":")[1] for line in problems(text)] == ["3", "48", "55"]
+    assert [line.split(":")[1] for line in problems(text)] == ["3", "48", "56"]
 
 
 def test_a_file_of_another_version_is_not_judged_further() -> None:

@@ -18,7 +18,7 @@ from orgshare.decide.shares import CREATE, DEPLOYMENT, STATE, Arrangement, Joini
 from orgshare.errors import NoAnswer, Refused, TryAgain
 from orgshare.execute.associating import ShareOutcome
 from orgshare.guard import GuardRecord
-from orgshare.ledger import Entry, Ledger, RememberedRefusal, Setback, own_rows, settle_shares
+from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback, own_rows, settle_shares
 from orgshare.policy.model import ImageSelector
 from orgshare.record.ownership import associations_intended, associations_recorded, creation_recorded, settled_rows
 from orgshare.record.state import State, begin, open_state
@@ -266,7 +266,7 @@ def test_what_is_intended_of_a_decision_knows_its_rules_too() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> DirectoryStore:
-    return DirectoryStore(tmp_path / "state")
+    return DirectoryStore(tmp_path / "state", lambda: NOW)
 
 
 @pytest.fixture
@@ -292,14 +292,17 @@ FULL = Ledger(
         }
     ),
     strangers=MappingProxyType({"m-gold": {D: SHARED, E: ""}, "m-silver": {D: JUST_NOW}}),
+    lost=MappingProxyType({"m-gold": {D: Lost(NOW, ("golden",), departed=True), E: Lost(NOW, approved=True)}}),
+    made=frozenset({SHARE, "rs-2", "rs-empty"}),
+    reached=MappingProxyType({"m-gold": frozenset({A, B}), "m-silver": frozenset({A, B}), "m-bronze": frozenset({C})}),
 )
 
 
 def test_rows_setbacks_and_strangers_come_back_as_they_were(store: DirectoryStore, state: State) -> None:
     """From a fresh object too; and nothing of what was read can be changed."""
-    state.commit(SHARD, 0, FULL, run="r1", now=NOW)
+    state.write(SHARD, state.read(SHARD), FULL, run="r1")
     again = open_state(store, "golden").read(SHARD)
-    assert (again.ledger, again.number, again.written) == (FULL, 1, NOW)
+    assert (again.ledger, again.number) == (FULL, 1)
     for mapping in (again.ledger.shares[SHARE], again.ledger.strangers["m-gold"], again.ledger.setbacks):
         with pytest.raises(TypeError):
             mapping["x"] = None  # type: ignore[index]
@@ -307,10 +310,10 @@ def test_rows_setbacks_and_strangers_come_back_as_they_were(store: DirectoryStor
 
 def test_an_empty_ledger_writes_none_of_it(store: DirectoryStore, state: State) -> None:
     """Whoever reads the state by eye sees only what there is."""
-    state.commit(SHARD, 0, ledger(gold=made(A, B, C)), run="r1", now=NOW)
-    (name,) = store.names(f"shards/{SHARD}")
-    written = json.loads(store.get(name) or b"")
-    assert set(written) == {"format", "written", "run", "grants"}
+    state.write(SHARD, state.read(SHARD), ledger(gold=made(A, B, C)), run="r1")
+    (item,) = store.listed(f"shards/{SHARD}").objects
+    written = json.loads(store.get(item.name) or b"")
+    assert set(written) == {"format", "run", "lease", "grants"}
 
 
 def test_a_state_from_before_resource_shares_still_reads(store: DirectoryStore, state: State) -> None:
@@ -329,7 +332,7 @@ def test_a_state_from_before_resource_shares_still_reads(store: DirectoryStore, 
     assert {name: set(entries) for name, entries in found.ledger.grants.items()} == {"m-gold": {A, B}, "m-silver": {C}}
     assert (found.number, found.ledger.absent) == (1, {"m-silver": 1})
     assert (found.ledger.shares, found.ledger.setbacks, found.ledger.strangers) == ({}, {}, {})
-    state.commit(SHARD, 1, FULL, run="new", now=NOW)
+    state.write(SHARD, found, FULL, run="new")
     assert state.read(SHARD).ledger == FULL
 
 
@@ -353,11 +356,11 @@ def test_where_members_were_seen_comes_back_as_it_was(store: DirectoryStore, sta
         MappingProxyType({"fd-prod": ("r-1", "fd-prod"), "fd-eu": ("r-1", "fd-prod", "fd-eu"), "r-1": ("r-1",)}),
     )
     for _ in range(2):
-        state.update_seen(lambda _: seen, run="r1", now=NOW)
+        state.update_seen(lambda _: seen, run="r1")
     again = open_state(store, "golden")
     assert again.seen() == seen
     assert again.seen().vanished() == {C: ("r-1",)}
-    assert len(store.names("organization")) == 1
+    assert len(store.listed("organization").objects) == 1
     assert (again.guard(), again.shards()) == (GuardRecord(), ())
 
 
@@ -368,8 +371,8 @@ def test_who_was_overtaken_while_seeing_keeps_what_the_faster_one_saw(state: Sta
         return Seen(MappingProxyType({A: Place(folder, NOW, NOW)}), MappingProxyType({folder: ("r-1", folder)}))
 
     def overtaken(_: Seen) -> Seen:
-        state.update_seen(lambda _: place("fd-faster"), run="other", now=NOW)
+        state.update_seen(lambda _: place("fd-faster"), run="other")
         return place("fd-slower")
 
-    state.update_seen(overtaken, run="r", now=NOW)
+    state.update_seen(overtaken, run="r")
     assert state.seen() == place("fd-faster")

@@ -197,7 +197,8 @@ def test_holds_of_the_state_say_that_nothing_happens_by_itself() -> None:
         "    ~  m-gold    gold  3 accounts",
         "    ~  m-iron          3 accounts",
         "    ~  m-silver        3 accounts",
-        "    they keep access until a person decides; «orgshare approve h-1» releases exactly these",
+        "    they keep access until a person decides; «orgshare approve h-1» releases exactly these, "
+        "«orgshare reject h-1» drops them until the facts change",
     ]
     assert plain(holds_lines(holds_document([], [], KNOWN, NOW), [], names_of(run), now=NOW, detail=False)) == [
         "nothing is held"

@@ -14,12 +14,14 @@ import yaml
 
 from localcloud import LocalCloud, ManualClock
 from localcloud.clock import Clock
+from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud, Credentials
 from orgshare.focus import EVERYTHING, Focus
 from orgshare.guard import GuardRecord, approve
 from orgshare.policy.loading import load
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore
+from orgshare.settings import LEASE
 from orgshare.way.applying import Applied, apply
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
@@ -31,6 +33,9 @@ PARTNER = "2000000000000001"
 STRANGER = "3000000000000001"
 REGION = "cn-hangzhou"
 OTHER_REGION = "ap-southeast-1"
+
+LEASE_IS_OVER = LEASE + 2
+"""Seconds after which a run that died holds its shard no more."""
 
 START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
 
@@ -170,7 +175,7 @@ class Trial:
     def begin(self) -> State:
         """Begin the state."""
         return begin(
-            DirectoryStore(self.folder / "state"),
+            self.store(),
             deployment="trial",
             directory="rd-trial",
             identity="x",
@@ -178,7 +183,11 @@ class Trial:
         )
 
     def state(self) -> State:
-        return open_state(DirectoryStore(self.folder / "state"), "trial")
+        return open_state(self.store(), "trial")
+
+    def store(self) -> DirectoryStore:
+        """Where the state lies; its times are the cloud's."""
+        return DirectoryStore(self.folder / "state", self.now)
 
     def runtime(self, *, key: str = "LOCALIMAGES", secret: str = "local", state: State | None = None) -> Runtime:
         """What a run needs, with fresh objects throughout."""
@@ -191,10 +200,18 @@ class Trial:
             local_cloud="http://127.0.0.1:9",
             run=run,
             now=self.now,
-            sleep=lambda _: None,
-            random=Random(self.seed),
+            calls=Calls(sleep=lambda _: None, random=Random(self.seed), clock=self.cloud.clock.now),
         )
-        return Runtime(of, cloud, state or self.begin(), Inline(), self.now, run)
+        return Runtime(
+            policy=of,
+            cloud=cloud,
+            state=state or self.begin(),
+            executor=Inline(),
+            now=self.now,
+            monotonic=self.cloud.clock.now,
+            run=run,
+            lease=LEASE,
+        )
 
     def plan(self, focus: Focus = EVERYTHING) -> Planned:
         return make_plan(self.runtime(), focus)
@@ -210,7 +227,7 @@ class Trial:
                 record = approve(record, hold, now=self.now(), who="trial", reason="")
             return record
 
-        self.state().update_guard(release, run="trial", now=self.now())
+        self.state().update_guard(release, run="trial")
 
     def access(self) -> dict[str, set[str]]:
         """Who can use what, as the oracle says."""

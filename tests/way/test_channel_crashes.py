@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,7 +13,7 @@ from orgshare.record.state import open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.way.applying import Applied, apply
 from tests.support.channels import GOLD, LATER, OTHERS, Watch, by_shares, contents, directly, own_shares, until_settled
-from tests.support.trial import A, B, C, D, Trial, policy, rule, world
+from tests.support.trial import LEASE_IS_OVER, A, B, C, D, Trial, policy, rule, world
 from tests.way.test_channel_calls import WRITES
 from tests.way.test_channels import NOBODY, auto, by_auto
 from tests.way.test_rules import ALL_IMAGES, Died, everywhere
@@ -29,7 +28,7 @@ class Fate:
 
     def __init__(self, trial: Trial, instant: int) -> None:
         self.instant, self.passed = instant, 0
-        self.store = MortalStore(trial.folder / "state", self)
+        self.store = MortalStore(trial, self)
         handle = trial.cloud.handle
 
         def mortal(request: Any) -> Any:
@@ -51,8 +50,8 @@ class Fate:
 class MortalStore(DirectoryStore):
     """A state whose writes are such instants."""
 
-    def __init__(self, root: Path, fate: Fate) -> None:
-        super().__init__(root)
+    def __init__(self, trial: Trial, fate: Fate) -> None:
+        super().__init__(trial.folder / "state", trial.now)
         self.fate = fate
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -196,7 +195,7 @@ def test_a_run_that_dies_at_any_write_is_finished_by_the_next(
     assert undisturbed >= 10
 
 
-@pytest.mark.parametrize("waits", [30, LATER])
+@pytest.mark.parametrize("waits", [LEASE_IS_OVER, LATER])
 def test_what_a_run_left_half_done_is_taken_back_if_nobody_wants_it_by_then(
     trial: Trials, monkeypatch: pytest.MonkeyPatch, waits: int
 ) -> None:

@@ -23,6 +23,7 @@ from tests.support.channels import (
     until_settled,
 )
 from tests.support.trial import (
+    LEASE_IS_OVER,
     MANAGEMENT,
     OWNER,
     PARTNER,
@@ -383,7 +384,7 @@ def test_if_only_some_images_get_another_audience_they_move_and_the_emptied_shar
 
 
 def test_of_two_shares_that_two_runs_made_one_serves_and_the_other_waits_empty(trial: Trials) -> None:
-    """Whoever is overtaken between the intention and the share leaves an empty one, which the next audience gets."""
+    """Whoever stood still at its call until its lease was over leaves an empty one, which the next audience gets."""
     t = trial(policy=by_auto())
     t.begin()
     handle = t.cloud.handle
@@ -392,6 +393,7 @@ def test_of_two_shares_that_two_runs_made_one_serves_and_the_other_waits_empty(t
     def slow(request: Any) -> Any:
         if request.headers.get("x-acs-action") == "CreateResourceShare" and not overtaken:
             overtaken.append(True)
+            t.cloud.advance(LEASE_IS_OVER)
             t.apply()
         return handle(request)
 

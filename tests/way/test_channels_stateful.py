@@ -87,6 +87,7 @@ switches = st.fixed_dictionaries(
         "covered_count_to_quota": st.booleans(),
         "covered_block_delete": st.booleans(),
         "root_folder_target": st.sampled_from(["refused", "accepted"]),
+        "bucket_elsewhere": st.sampled_from(["AccessDenied", "PermanentRedirect"]),
     }
 )
 

@@ -87,11 +87,11 @@ def test_a_removal_that_a_reading_alone_shows_does_not_end_ownership(trial: Tria
     t.move(A, "fd-test")
     t.patch(faults=[{"operation": "ecs:ModifyImageSharePermission", "kind": "no-answer", "times": 1}])
     runtime = t.runtime()
-    shared = runtime.cloud.images
+    shared, readings = runtime.cloud.images, 0
 
-    def images(shard: Any) -> Any:
-        service = shared(shard)
-        honest, readings = service.grants, 0
+    def images(shard: Any, **options: Any) -> Any:
+        service = shared(shard, **options)
+        honest = service.grants
 
         def grants(image: str, page: int) -> Page[Any]:
             nonlocal readings

@@ -10,11 +10,12 @@ import pytest
 
 from orgshare.errors import ConfigurationError
 from orgshare.focus import EVERYTHING, focus_of
+from orgshare.record.lease import Lease
 from orgshare.record.state import State, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal
 from orgshare.way.applying import apply
-from tests.support.trial import A, B, C, Trial, policy, rule, world
+from tests.support.trial import LEASE_IS_OVER, A, B, C, Trial, policy, rule, world
 from tests.way.test_rules import Died, everywhere, in_step
 
 Trials = Callable[..., Trial]
@@ -32,6 +33,7 @@ def dies_at(trial: Trial, action: str, number: int) -> None:
     trial.cloud.on_request(kill)
     with pytest.raises(Died):
         trial.apply()
+    trial.cloud.advance(LEASE_IS_OVER)
 
 
 @pytest.mark.parametrize("waits", [30, 300])
@@ -84,15 +86,16 @@ def test_an_event_that_is_repeated_after_its_run_died_is_finished(trial: Trials)
     t.move(C, "fd-prod")
     joined = focus_of(Signal(accounts=frozenset({C})))
     state = t.state()
-    commit = state.commit
+    take = state.take
 
-    def dying(*args: Any, **options: Any) -> int:
-        commit(*args, **options)
+    def dying(*args: Any, **options: Any) -> Lease:
+        take(*args, **options)
         raise Died
 
-    state.commit = dying  # type: ignore[method-assign]
+    state.take = dying  # type: ignore[method-assign]
     with pytest.raises(Died):
         apply(t.runtime(state=state), joined)
+    t.cloud.advance(LEASE_IS_OVER)
     assert t.access() == everywhere(A, B)
     t.apply(joined)
     assert t.access() == everywhere(A, B, C)
@@ -194,8 +197,8 @@ def test_a_revocation_that_is_still_listed_is_pending(trial: Trials) -> None:
 class DyingStore(DirectoryStore):
     """A store whose process dies just before or just after the n-th object that is put."""
 
-    def __init__(self, root: Any, number: int, *, after: bool) -> None:
-        super().__init__(root)
+    def __init__(self, trial: Trial, number: int, *, after: bool) -> None:
+        super().__init__(trial.folder / "state", trial.now)
         self.left, self.after = number, after
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -209,24 +212,25 @@ class DyingStore(DirectoryStore):
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_a_run_that_dies_at_a_write_to_its_state_is_finished_by_the_next(
     trial: Trials, number: int, after: bool
 ) -> None:
-    """Before or after what was seen, the intentions, or the results: nothing is lost or taken over."""
+    """Before or after what was seen, the intentions, the history, or the results: nothing is lost or taken over."""
     t = trial()
     t.begin()
     t.grant_by_hand("m-bronze", A)
     t.apply()
     t.move(C, "fd-prod")
     t.write_policy(policy(rules=[rule(), rule("lab", {"ids": ["m-silver"]}, folders=["fd-test"])]))
-    state = open_state(DyingStore(t.folder / "state", number, after=after), "trial")
+    state = open_state(DyingStore(t, number, after=after), "trial")
     died = False
     try:
         apply(t.runtime(state=state), EVERYTHING)
     except Died:
         died = True
-    assert died is (number < 4)
+        t.cloud.advance(LEASE_IS_OVER)
+    assert died is (number < 5)
     t.apply()
     t.move(A, "root")
     t.move(C, "root")
@@ -245,5 +249,5 @@ def test_a_state_that_cannot_be_written_stops_before_the_first_call(trial: Trial
     t = trial()
     t.begin()
     with pytest.raises(ConfigurationError, match="no space left"):
-        apply(t.runtime(state=State(Full(t.folder / "state"), t.state().beginning)), EVERYTHING)
+        apply(t.runtime(state=State(Full(t.folder / "state", t.now), t.state().beginning)), EVERYTHING)
     assert t.cloud.calls[SHARE] == 0

@@ -33,6 +33,7 @@ from orgshare.way.applying import Applied, apply
 from orgshare.words import Shard
 from tests.support.plans import pairs_of
 from tests.support.trial import (
+    LEASE_IS_OVER,
     MANAGEMENT,
     OTHER_REGION,
     OWNER,
@@ -133,8 +134,8 @@ class Died(BaseException):
 class DyingStore(DirectoryStore):
     """A store whose process dies just before or after the n-th object is put."""
 
-    def __init__(self, root: Path, number: int, *, after: bool) -> None:
-        super().__init__(root)
+    def __init__(self, trial: Trial, number: int, *, after: bool) -> None:
+        super().__init__(trial.folder / "state", trial.now)
         self._left, self._after = number, after
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -410,7 +411,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(puts=st.integers(1, 4), after=st.booleans())
     def a_sweep_that_dies_at_a_write_to_its_state(self, puts: int, after: bool) -> None:
-        self.run(EVERYTHING, store=DyingStore(self.folder / "state", puts, after=after))
+        self.run(EVERYTHING, store=DyingStore(self.trial, puts, after=after))
 
     @rule(calls=st.integers(1, 15))
     def two_sweeps_at_once(self, calls: int) -> None:
@@ -448,7 +449,7 @@ class Story(RuleBasedStateMachine):
         state, now = self.trial.state(), self.trial.now()
         for hold in state.guard().holds:
             self.approved |= {(pair.image, pair.account) for pair in hold.pairs}
-            state.update_guard(partial(approve, hold=hold, now=now, who="me", reason=""), run="x", now=now)
+            state.update_guard(partial(approve, hold=hold, now=now, who="me", reason=""), run="x")
 
     @rule()
     def everything_is_put_in_order_and_settles(self) -> None:
@@ -516,6 +517,7 @@ class Story(RuleBasedStateMachine):
                 return self.trial.plan().plan.changes
             applied = self.attempt(focus, store=store)
         except Died:
+            self.trial.cloud.advance(LEASE_IS_OVER)
             return None
         finally:
             self.running, self.interrupt = False, None

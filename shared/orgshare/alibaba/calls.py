@@ -1,4 +1,4 @@
-"""Calling the cloud: pacing retries, counting calls, and sorting the SDK's errors by what to do about them.
+"""Calling the cloud: pacing calls, trying again, counting, and sorting the SDK's errors by what to do about them.
 
 The SDK retries nothing by itself, reports a lost connection as an exception without a code, and tells throttling apart
 only when the gateway sends a header of its own; so the code decides, never the HTTP status. A read that fails is tried
@@ -8,8 +8,14 @@ refusal: it takes minutes, so the caller comes back in a later run and knows it 
 Sharing's AssociateConflict, DisassociateConflict and ResourceShareStatusMismatchAction
 (https://www.alibabacloud.com/help/en/resource-management/resource-sharing/developer-reference/api-resourcesharing-2020-01-10-associateresourceshare).
 
-Error codes and their meaning: https://www.alibabacloud.com/help/doc-detail/437902.htm (throttling is per account, API
-and region).
+Throttling is no failure but an answer to how fast we call: it is for an account, an API and a region
+(https://www.alibabacloud.com/help/doc-detail/437902.htm), lasts until the next window, which may be a minute away, and
+strikes all threads alike. If each of them tried again by itself, a few tries would be over long before that minute, and
+their waits would end together. So each (operation, account, region) has one ``Pace`` that all its calls wait for, and a
+throttled call uses up none of its tries. It is given up only when flow control has let nothing through for minutes.
+
+Whoever wants to stop a run is asked before every attempt, after all waiting: what was true before a minute of waiting
+(a lease, a pause, the time that is left) need not be true after it.
 """
 
 from __future__ import annotations
@@ -19,11 +25,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
+from orgshare.alibaba.pace import MANY, Outcome, Pace, Turn
 from orgshare.errors import CredentialsRefused, Malformed, NoAnswer, Refused, TryAgain, VendorError
+from orgshare.ports import BeforeCall, at_once
 
 Answer = TypeVar("Answer")
 
@@ -34,18 +42,40 @@ ATTEMPTS_BEFORE_AN_ANSWER = 3
 FIRST_WAIT, LONGEST_WAIT = 0.5, 20.0
 """Seconds: the n-th wait is drawn evenly between half of and the whole of min(20, 0.5 * 2**n)."""
 
+PATIENCE = 300.0
+"""Seconds for which a call may be throttled, or its operation let nothing through, before it is given up."""
+
 _CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurityToken", "IncompleteSignature",
                 "InvalidAccessKeySecret")  # fmt: skip
-_NOT_DONE = ("Throttling", "ServiceUnavailable", "Rejected.Throttling", "ConcurrentCallNotSupported")
+_THROTTLED = ("Throttling", "Rejected.Throttling", "TotalQpsLimitExceeded", "MetaOperationQpsLimitExceeded",
+              "ActiveRequestLimitExceeded", "CpuLimitExceeded", "UploadTrafficRateLimitExceeded",
+              "DownloadTrafficRateLimitExceeded")  # fmt: skip
+"""Beginnings of codes; those of object storage: https://help.aliyun.com/zh/oss/user-guide/http-status-code-503"""
+_NOT_DONE = ("ServiceUnavailable", "ConcurrentCallNotSupported")
 
 
 class Calls:
-    """Makes calls for one run. ``sleep`` and ``random`` are passed in so that tests and simulations own time."""
+    """What all calls of one run share: their paces, their counts, time and chance.
 
-    def __init__(self, *, sleep: Callable[[float], None], random: Random) -> None:
+    ``sleep``, ``random`` and ``clock`` (seconds, never going back) are passed in so that tests and simulations own
+    time; with a ``sleep`` that does nothing or a ``clock`` that stands still, nothing is waited for. ``before_call`` is
+    asked before every attempt of every call and before every wait for a turn; what it raises ends the call.
+    """
+
+    def __init__(
+        self,
+        *,
+        sleep: Callable[[float], None],
+        random: Random,
+        clock: Callable[[], float],
+        before_call: BeforeCall = at_once,
+    ) -> None:
+        self.clock = clock
+        self.before_call = before_call
         self._sleep = sleep
         self._random = random
         self._counts: Counter[str] = Counter()
+        self._paces: dict[tuple[str, str, str], Pace] = {}
         self._lock = threading.Lock()
         self._was_answered = False
 
@@ -54,17 +84,38 @@ class Calls:
         with self._lock:
             return dict(sorted(self._counts.items()))
 
-    def read(self, operation: str, call: Callable[[], Answer]) -> Answer:
-        """Make a call that changes nothing: tried again after everything that may pass."""
-        answer: Answer = self._retrying(TryAgain)(self._once, operation, call, False)
-        return answer
+    def lane(self, account: str, region: str, *, before_write: BeforeCall = at_once) -> Lane:
+        """Where the calls of one account in one region are made.
 
-    def write(self, operation: str, call: Callable[[], Answer]) -> Answer:
-        """Make a call that changes something: ``NoAnswer`` means that it may have been carried out."""
-        answer: Answer = self._retrying(_CertainlyNotDone)(self._once, operation, call, True)
-        return answer
+        ``before_write`` is asked immediately before every attempt of a write; what it raises is raised unchanged, and
+        the write is not tried again.
+        """
+        return Lane(self, account, region, before_write)
 
-    def _once(self, operation: str, call: Callable[[], Answer], writes: bool) -> Answer:
+    def pace(self, operation: str, account: str, region: str) -> Pace:
+        """The one pace of an operation in an account and region."""
+        key = (operation, account, region)
+        with self._lock:
+            if key not in self._paces:
+                self._paces[key] = Pace(Random(self._random.getrandbits(64)))
+            return self._paces[key]
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, if there is anything to wait for."""
+        if seconds > 0:
+            self._sleep(seconds)
+
+    def chance(self, low: float, high: float) -> float:
+        """A number drawn evenly between two."""
+        with self._lock:
+            return self._random.uniform(low, high)
+
+    def was_answered(self) -> bool:
+        """Whether the cloud has answered anything so far."""
+        return self._was_answered
+
+    def once(self, operation: str, call: Callable[[], Answer], *, writes: bool) -> Answer:
+        """Make and count one attempt at once; errors are this program's."""
         with self._lock:
             self._counts[operation] += 1
         try:
@@ -80,28 +131,138 @@ class Calls:
         self._was_answered = True
         return answer
 
-    def _retrying(self, kind: type[BaseException]) -> Retrying:
-        return Retrying(
+
+class Lane:
+    """Calls of one account in one region, each operation at its own pace."""
+
+    def __init__(self, calls: Calls, account: str, region: str, before_write: BeforeCall) -> None:
+        self._calls = calls
+        self._account = account
+        self._region = region
+        self._before_write = before_write
+
+    def read(self, operation: str, call: Callable[[], Answer]) -> Answer:
+        """Make a call that changes nothing: tried again after everything that may pass."""
+        return self._making(operation, call, None).answer(TryAgain)
+
+    def write(self, operation: str, call: Callable[[], Answer]) -> Answer:
+        """Make a call that changes something: ``NoAnswer`` means that it may have been carried out."""
+        return self._making(operation, call, self._before_write).answer(_CertainlyNotDone)
+
+    def _making(self, operation: str, call: Callable[[], Answer], before_write: BeforeCall | None) -> _Making[Answer]:
+        return _Making(
+            self._calls, self._calls.pace(operation, self._account, self._region), operation, call, before_write
+        )
+
+
+class _Making(Generic[Answer]):
+    """One call and its attempts. ``_now`` is the clock's time, or what it would be if every wait had taken place."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        pace: Pace,
+        operation: str,
+        call: Callable[[], Answer],
+        before_write: BeforeCall | None,
+    ) -> None:
+        self._calls = calls
+        self._pace = pace
+        self._operation = operation
+        self._call = call
+        self._before_write = before_write
+        self._turn = Turn()
+        self._now = calls.clock()
+        self._attempts = 0
+        self._throttled: _Throttled | None = None
+        self._throttled_since = 0.0
+        self._refusals = 0
+
+    def answer(self, kind: type[TryAgain]) -> Answer:
+        """What the call answers, after as many attempts as it takes; errors of the kind are tried again."""
+        retrying = Retrying(
+            before=self._before,
             retry=retry_if_exception_type(kind),
             stop=self._given_up,
             wait=self._wait,
-            sleep=self._sleep,
+            sleep=self._calls.sleep,
             reraise=True,
         )
+        answer: Answer = retrying(self._once)
+        return answer
+
+    def _before(self, _: RetryCallState) -> None:
+        """Wait for a turn, then ask whoever may stand against the attempt: raised here, nothing is tried again."""
+        self._turn = Turn()
+        self._now = max(self._calls.clock(), self._now)
+        try:
+            while (until := self._pace.start(self._turn, self._now)) is not None:
+                self._calls.before_call()
+                self._lose_patience()
+                self._calls.sleep(until - self._now)
+                self._now = max(self._calls.clock(), until)
+            self._calls.before_call()
+            if self._before_write is not None:
+                self._before_write()
+        except BaseException:
+            self._pace.finish(self._turn, self._now, "unknown")
+            raise
+
+    def _lose_patience(self) -> None:
+        """Raise what flow control said, rather than wait once more, where it has let nobody through for too long."""
+        dry = self._pace.dry()
+        if dry > PATIENCE:
+            raise self._throttled or _Throttled(
+                f"{self._operation}: Throttling: no call was let through for {dry:.0f} seconds; try again later",
+                code="Throttling",
+            )
+
+    def _once(self) -> Answer:
+        outcome: Outcome = "unknown"
+        self._attempts += 1
+        try:
+            answer = self._calls.once(self._operation, self._call, writes=self._before_write is not None)
+        except _Throttled as error:
+            outcome = "throttled"
+            if self._throttled is None:
+                self._throttled_since = self._now
+            self._throttled = error
+            self._refusals += 1
+            raise
+        except (Refused, CredentialsRefused, Malformed):
+            outcome = "passed"
+            raise
+        else:
+            outcome = "passed"
+            return answer
+        finally:
+            self._now = max(self._calls.clock(), self._now)
+            self._pace.finish(self._turn, self._now, outcome)
 
     def _given_up(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome is not None else None
-        silent = isinstance(error, NoAnswer) and not error.code and not self._was_answered
-        return state.attempt_number >= (ATTEMPTS_BEFORE_AN_ANSWER if silent else ATTEMPTS)
+        if isinstance(error, _Throttled):
+            return self._refusals >= MANY and self._now - self._throttled_since > PATIENCE
+        silent = isinstance(error, NoAnswer) and not error.code and not self._calls.was_answered()
+        return self._failures() >= (ATTEMPTS_BEFORE_AN_ANSWER if silent else ATTEMPTS)
 
     def _wait(self, state: RetryCallState) -> float:
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2**state.attempt_number)
-        with self._lock:
-            return self._random.uniform(longest / 2, longest)
+        """Seconds until the next attempt after a failure; after throttling, its turn says when."""
+        if state.outcome is not None and isinstance(state.outcome.exception(), _Throttled):
+            return 0.0
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** self._failures())
+        return self._calls.chance(longest / 2, longest)
+
+    def _failures(self) -> int:
+        return self._attempts - self._refusals
 
 
 class _CertainlyNotDone(TryAgain):
-    """Throttled, or turned away before anything was done."""
+    """Turned away before anything was done."""
+
+
+class _Throttled(_CertainlyNotDone):
+    """Turned away by flow control."""
 
 
 def _sorted(operation: str, error: Exception, *, writes: bool) -> Exception:
@@ -129,6 +290,8 @@ def _answered(operation: str, error: Exception, code: str, *, writes: bool) -> E
     status = getattr(error, "status_code", None)
     if code.startswith(_CREDENTIALS):
         return CredentialsRefused(f"{text}; check the credentials")
+    if code.startswith(_THROTTLED):
+        return _Throttled(text, code=code, request_id=request_id)
     if code.startswith(_NOT_DONE):
         return _CertainlyNotDone(text, code=code, request_id=request_id)
     if code in ("InternalError", "UnknownError") or (isinstance(status, int) and status >= 500):

@@ -14,7 +14,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from random import Random
 from typing import Any
 
 from msgspec import Struct
@@ -25,7 +24,7 @@ from orgshare.alibaba.directory import ResourceDirectory
 from orgshare.alibaba.images import EcsImages, regions
 from orgshare.alibaba.shares import ResourceShares, sharing_client
 from orgshare.policy.model import Policy
-from orgshare.ports import Directory, ImageService, ShareService
+from orgshare.ports import BeforeCall, Directory, ImageService, ShareService, at_once
 from orgshare.words import Shard
 
 ROLE_SESSION = timedelta(hours=1)
@@ -69,7 +68,10 @@ class Credentials(Struct, frozen=True):
 
 
 class AlibabaCloud:
-    """``ports.Cloud``. One object serves one run, from any number of threads."""
+    """``ports.Cloud``. One object serves one run, from any number of threads.
+
+    ``calls`` may serve other calls of the run too: what is counted and paced is counted and paced for all of them.
+    """
 
     def __init__(
         self,
@@ -79,8 +81,7 @@ class AlibabaCloud:
         local_cloud: str | None,
         run: str,
         now: Callable[[], datetime],
-        sleep: Callable[[float], None],
-        random: Random,
+        calls: Calls,
     ) -> None:
         silence_sdks()
         self._policy = policy
@@ -89,7 +90,7 @@ class AlibabaCloud:
         self._agent = f"orgshare/{__version__} run/{run}"
         self._session = f"orgshare-{run}"
         self._now = now
-        self._calls = Calls(sleep=sleep, random=random)
+        self._calls = calls
         self._roles: dict[str, Credentials] = {}
         self._who: tuple[str, str] | None = None
         self._lock = threading.RLock()
@@ -111,20 +112,24 @@ class AlibabaCloud:
         from alibabacloud_resourcemanager20200331.client import Client
 
         credentials = self._as(self._policy.directory.role)
-        return ResourceDirectory(Client(self._config(credentials, CENTRAL_REGION)), self._calls)
+        lane = self._calls.lane(self._policy.directory.account, CENTRAL_REGION)
+        return ResourceDirectory(Client(self._config(credentials, CENTRAL_REGION)), lane)
 
-    def images(self, shard: Shard) -> ImageService:
+    def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
-        return EcsImages(self._ecs(shard.owner, shard.region), self._calls, shard)
+        lane = self._calls.lane(shard.owner, shard.region, before_write=before_write)
+        return EcsImages(self._ecs(shard.owner, shard.region), lane, shard)
 
-    def shares(self, shard: Shard) -> ShareService:
+    def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
         config = self._config(self._as(self._policy.owner(shard.owner).role), shard.region)
-        return ResourceShares(sharing_client(config), self._calls)
+        return ResourceShares(
+            sharing_client(config), self._calls.lane(shard.owner, shard.region, before_write=before_write)
+        )
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""
-        return regions(self._ecs(owner, CENTRAL_REGION), self._calls)
+        return regions(self._ecs(owner, CENTRAL_REGION), self._calls.lane(owner, CENTRAL_REGION))
 
     def _identity(self) -> tuple[str, str]:
         """Account and ARN of our own credentials, asked for once a run."""
@@ -143,7 +148,7 @@ class AlibabaCloud:
             body = required(client.get_caller_identity().body, operation, "a body")
             return str(required(body.account_id, operation, "AccountId")), str(required(body.arn, operation, "Arn"))
 
-        return self._calls.read(operation, call)
+        return self._calls.lane("", CENTRAL_REGION).read(operation, call)
 
     def _ecs(self, owner: str, region: str) -> Any:
         from alibabacloud_ecs20140526.client import Client
@@ -183,7 +188,7 @@ class AlibabaCloud:
                 expires=datetime.strptime(expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc),
             )
 
-        return self._calls.read(operation, call)
+        return self._calls.lane("", CENTRAL_REGION).read(operation, call)
 
     def _config(self, credentials: Credentials, region: str) -> Any:
         from alibabacloud_tea_openapi.utils_models import Config

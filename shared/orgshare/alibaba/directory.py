@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orgshare.alibaba.calls import Calls, count, required
+from orgshare.alibaba.calls import Lane, count, required
 from orgshare.errors import Malformed, Refused
 from orgshare.ports import PAGE_SIZE, DirectoryIdentity, Page
 from orgshare.words import Member
@@ -30,12 +30,12 @@ https://www.alibabacloud.com/help/en/resource-management/developer-reference/api
 class ResourceDirectory:
     """``ports.Directory`` over one SDK client."""
 
-    def __init__(self, client: Any, calls: Calls) -> None:
+    def __init__(self, client: Any, lane: Lane) -> None:
         from alibabacloud_resourcemanager20200331 import models
 
         self._client = client
         self._models = models
-        self._calls = calls
+        self._lane = lane
 
     def identity(self) -> DirectoryIdentity:
         """Whose directory this is."""
@@ -50,7 +50,7 @@ class ResourceDirectory:
                 root=required(directory.root_folder_id, operation, "RootFolderId"),
             )
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def members(self, page: int) -> Page[Member]:
         """One page of all members, with tags."""
@@ -66,7 +66,7 @@ class ResourceDirectory:
                 total=count(body.total_count, operation, "TotalCount"),
             )
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def member(self, account: str) -> Member | None:
         """One account; ``None`` only for the code that says it does not exist."""
@@ -86,7 +86,7 @@ class ResourceDirectory:
                 raise Malformed(f"{operation}: asked for {account}, got {member.id}")
             return member
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def folder(self, folder: str) -> tuple[str, ...] | None:
         """A folder's chain from Root down to itself; ``None`` only for the codes that say it does not exist."""
@@ -99,7 +99,7 @@ class ResourceDirectory:
             return _chain(required(row.resource_directory_path, operation, "ResourceDirectoryPath"), folder, operation)
 
         try:
-            return self._calls.read(operation, call)
+            return self._lane.read(operation, call)
         except Refused as error:
             if error.code in NO_SUCH_FOLDER:
                 return None
@@ -123,7 +123,7 @@ class ResourceDirectory:
                 total=count(body.total_count, operation, "TotalCount"),
             )
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
 
 def _chain(path: str, folder: str, operation: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orgshare.alibaba.calls import Calls, count, required
+from orgshare.alibaba.calls import Lane, count, required
 from orgshare.errors import Malformed
 from orgshare.ports import PAGE_SIZE, Page
 from orgshare.words import Grant, Image, Shard
@@ -29,12 +29,12 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimag
 class EcsImages:
     """``ports.ImageService`` over one SDK client."""
 
-    def __init__(self, client: Any, calls: Calls, shard: Shard) -> None:
+    def __init__(self, client: Any, lane: Lane, shard: Shard) -> None:
         from alibabacloud_ecs20140526 import models
 
         self._client = client
         self._models = models
-        self._calls = calls
+        self._lane = lane
         self._shard = shard
 
     def images(self, page: int) -> Page[Image]:
@@ -71,7 +71,7 @@ class EcsImages:
                 total=count(body.total_count, operation, "TotalCount"),
             )
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def share(self, image: str, *, add: Sequence[str], remove: Sequence[str]) -> None:
         """One call that adds and removes direct grants, at most ten of each."""
@@ -80,7 +80,7 @@ class EcsImages:
         request = self._models.ModifyImageSharePermissionRequest(
             region_id=self._shard.region, image_id=image, add_account=list(add), remove_account=list(remove)
         )
-        self._calls.write("ecs:ModifyImageSharePermission", lambda: self._client.modify_image_share_permission(request))
+        self._lane.write("ecs:ModifyImageSharePermission", lambda: self._client.modify_image_share_permission(request))
 
     def _by_id(self, image: str, **filters: Any) -> Image | None:
         rows = self._describe(whole=True, page_number=1, page_size=PAGE_SIZE, image_id=image, **filters).rows
@@ -100,10 +100,10 @@ class EcsImages:
                 raise Malformed(f"{operation}: {len(rows)} rows, but a total of {total}")
             return Page(rows=tuple(_image(row, self._shard, operation) for row in rows), total=total)
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
 
-def regions(client: Any, calls: Calls) -> tuple[str, ...]:
+def regions(client: Any, lane: Lane) -> tuple[str, ...]:
     """The regions of the account."""
     from alibabacloud_ecs20140526 import models
 
@@ -114,7 +114,7 @@ def regions(client: Any, calls: Calls) -> tuple[str, ...]:
         rows = required(required(body.regions, operation, "Regions").region, operation, "Regions.Region")
         return tuple(sorted(required(row.region_id, operation, "RegionId") for row in rows))
 
-    return calls.read(operation, call)
+    return lane.read(operation, call)
 
 
 def _image(row: Any, shard: Shard, operation: str) -> Image:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from orgshare.alibaba.calls import Calls, one_line, required
+from orgshare.alibaba.calls import Lane, one_line, required
 from orgshare.errors import Malformed, NoAnswer, Refused
 from orgshare.ports import PAGE_SIZE, AssociationKind, AssociationRow, TokenPage
 from orgshare.words import NO_TAGS, Association, ResourceShare, Tags
@@ -71,12 +71,12 @@ def sharing_client(config: Any) -> Any:
 class ResourceShares:
     """``ports.ShareService`` over one client of ``sharing_client``."""
 
-    def __init__(self, client: Any, calls: Calls) -> None:
+    def __init__(self, client: Any, lane: Lane) -> None:
         from alibabacloud_resourcesharing20200110 import models
 
         self._client = client
         self._models = models
-        self._calls = calls
+        self._lane = lane
 
     def enabled(self) -> bool:
         """Whether sharing within the organization is enabled.
@@ -92,7 +92,7 @@ class ResourceShares:
                 raise Malformed(f"{operation}: EnableSharingWithRd is {enabled!r}, not true or false")
             return enabled
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def shares(self, token: str) -> TokenPage[ResourceShare]:
         """One page of the owner's own resource shares, without their rows; deleted ones stay listed for days."""
@@ -136,7 +136,7 @@ class ResourceShares:
                 token=body.next_token or "",
             )
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def create(self, name: str, tags: Tags) -> ResourceShare:
         """An empty resource share that only members of the organization can be targets of. Not idempotent.
@@ -188,7 +188,7 @@ class ResourceShares:
             targets=list(targets),
         )
         operation = "resourcesharing:DisassociateResourceShare"
-        self._calls.write(operation, lambda: self._client.disassociate_resource_share(request))
+        self._lane.write(operation, lambda: self._client.disassociate_resource_share(request))
 
     def _list_shares(self, wanted: str | None, **filters: Any) -> TokenPage[ResourceShare]:
         """One page of shares; an answer for one ``wanted`` share that shows others instead is malformed."""
@@ -204,12 +204,12 @@ class ResourceShares:
                 raise Malformed(f"{operation}: asked for {wanted}, got something else")
             return TokenPage(rows=shares, token=body.next_token or "")
 
-        return self._calls.read(operation, call)
+        return self._lane.read(operation, call)
 
     def _write(self, operation: str, call: Callable[[], Answer]) -> Answer:
         """Make a call whose answer is needed: one that cannot be read leaves open whether it was carried out."""
         try:
-            return self._calls.write(operation, call)
+            return self._lane.write(operation, call)
         except Malformed as error:
             raise NoAnswer(f"{error}; it may have been carried out") from error
 

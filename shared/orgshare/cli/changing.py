@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import click
@@ -19,10 +21,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.cli import statuses
-from orgshare.cli.running import Terminal, command, opened, policy_option, stopped, which_cloud
+from orgshare.cli.running import Terminal, command, opened, policy_option, stopped, which_cloud, who_runs
 from orgshare.cli.selecting import Select, check, select_options, selected
-from orgshare.decide.plan import Change, in_order
+from orgshare.decide.plan import Change
 from orgshare.errors import ConfigurationError, OrgshareError, StopRun
+from orgshare.focus import Focus
 from orgshare.report.documents import (
     Document,
     apply_document,
@@ -34,8 +37,12 @@ from orgshare.report.documents import (
 from orgshare.report.lines import counted
 from orgshare.report.names import names_of
 from orgshare.report.plan_text import outcome_lines, plan_lines
+from orgshare.report.runs import keep_report
+from orgshare.settings import Settings
+from orgshare.signals import NOTHING
 from orgshare.way.applying import Applied, carry_out_plan
 from orgshare.way.asking import check_images
+from orgshare.way.passing import Waits, both, go_on, waiting_for
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
 
@@ -109,27 +116,68 @@ def apply(
     with opened(terminal, policy) as (runtime, settings):
         select = saved.selection if saved is not None else select
         check(select, runtime)
-        try:
-            terminal.head(which_cloud(runtime, settings))
-            planned = _planned(terminal, runtime, select)
-            document = planned_document(planned)
-            if saved is not None:
-                _check_same(f"{file}: the plan", saved.numbers(), document)
-            terminal.show(*plan_lines(document, names_of(planned)))
-            if document["changes"] and not yes and document["mode"] != "observe":
-                agreed = _agreed(terminal, runtime, select, planned, document)
-                if agreed is None:
-                    terminal.show("nothing was done")
-                    return statuses.DUE
-                planned = agreed
-        except StopRun as error:
-            report = not_applied_document(_unread(runtime, error), calls=runtime.cloud.calls())
-            return stopped(terminal, error, report)
-        applied = _carried_out(terminal, runtime, select, planned, wait, ask_again=not yes or saved is not None)
-        report = apply_document(applied, calls=runtime.cloud.calls())
-        terminal.show("")
-        terminal.answer(report, outcome_lines(report, names_of(applied.planned), shown=document))
-        return statuses.of_apply(report, strict=strict)
+        waits = waiting_for(runtime, select.focus()) if select == Select() else {}
+        task = Task(
+            runtime=runtime,
+            settings=settings,
+            make=lambda: _planned(terminal, runtime, select),
+            again=lambda: make_plan(runtime, select.focus()),
+            focus=select.focus(),
+            why=f"orgshare apply by {who_runs()}",
+            waits=waits,
+        )
+        then = None if file is None or saved is None else (str(file), saved.numbers())
+        return carry_through(terminal, task, then=then, yes=yes, wait=wait, strict=strict)
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """A change of the cloud that a person asked for.
+
+    ``make`` makes the plan, ``again`` the next one while it is waited for what is under way; both look at ``focus``.
+    ``waits`` are the signals that waited beside the shards before: a sweep follows them too.
+    """
+
+    runtime: Runtime
+    settings: Settings
+    make: Callable[[], Planned]
+    again: Callable[[], Planned]
+    focus: Focus
+    why: str
+    waits: Waits = MappingProxyType({})
+
+
+def carry_through(
+    terminal: Terminal, task: Task, *, then: tuple[str, Document] | None, yes: bool, wait: float, strict: bool
+) -> int:
+    """Show the plan, ask, carry it out, report. ``then`` is the plan of a file, which has to be the same."""
+    runtime = task.runtime
+    began = runtime.now()
+    try:
+        terminal.head(which_cloud(runtime, task.settings))
+        planned = task.make()
+        document = planned_document(planned)
+        if then is not None:
+            _check_same(f"{then[0]}: the plan", then[1], document)
+        terminal.show(*plan_lines(document, names_of(planned)))
+        if document["changes"] and not yes and document["mode"] != "observe":
+            agreed = _agreed(terminal, task, planned, document)
+            if agreed is None:
+                terminal.show("nothing was done")
+                return statuses.DUE
+            planned = agreed
+    except StopRun as error:
+        report = not_applied_document(_unread(runtime, error), calls=runtime.cloud.calls())
+        return stopped(terminal, error, report)
+    unattended = yes and then is None
+    applied = _carried_out(terminal, task, planned, wait, ask_again=not unattended)
+    if unattended and runtime.policy.mode != "observe":
+        with terminal.progress("looking for signals that came meanwhile"):
+            applied = go_on(runtime, NOTHING, task.focus, applied, task.waits)
+    report = apply_document(applied, calls=runtime.cloud.calls())
+    keep_report(runtime, applied, report, why=[task.why], began=began)
+    terminal.show("")
+    terminal.answer(report, outcome_lines(report, names_of(applied.planned), shown=document))
+    return statuses.of_apply(report, strict=strict)
 
 
 def _planned(terminal: Terminal, runtime: Runtime, select: Select) -> Planned:
@@ -143,9 +191,7 @@ def _unread(runtime: Runtime, error: StopRun) -> Document:
     return unread_document(runtime.policy, runtime.state.beginning.directory, str(error))
 
 
-def _agreed(
-    terminal: Terminal, runtime: Runtime, select: Select, planned: Planned, document: Document
-) -> Planned | None:
+def _agreed(terminal: Terminal, task: Task, planned: Planned, document: Document) -> Planned | None:
     """The plan that a person agreed to; if the answer took long it is made anew, and has to be the same."""
     summary = document["summary"]
     asked = time.monotonic()
@@ -156,15 +202,14 @@ def _agreed(
         return None
     if time.monotonic() - asked <= STALE_AFTER:
         return planned
-    fresh = _planned(terminal, runtime, select)
+    fresh = task.make()
     _check_same("the plan above", document, planned_document(fresh))
     return fresh
 
 
-def _carried_out(
-    terminal: Terminal, runtime: Runtime, select: Select, planned: Planned, wait: float, *, ask_again: bool
-) -> Applied:
+def _carried_out(terminal: Terminal, task: Task, planned: Planned, wait: float, *, ask_again: bool) -> Applied:
     """Carry the plan out, and with ``--wait`` again, until nothing is pending and nobody else is writing."""
+    runtime = task.runtime
     deadline = time.monotonic() + wait
     with terminal.progress(f"carrying out {counted(len(planned.plan.changes), 'change')}"):
         applied = carry_out_plan(runtime, planned)
@@ -176,7 +221,7 @@ def _carried_out(
         try:
             with terminal.progress("waiting for what is under way"):
                 time.sleep(pause)
-                again = make_plan(runtime, select.focus())
+                again = task.again()
         except OrgshareError as error:
             terminal.trace(error)
             terminal.error(f"while waiting: {error}")
@@ -185,7 +230,7 @@ def _carried_out(
             terminal.say("new changes are due, which nobody agreed to; apply again to see them")
             break
         with terminal.progress("carrying out what is left"):
-            applied = _both(applied, carry_out_plan(runtime, again))
+            applied = both(applied, carry_out_plan(runtime, again))
     return applied
 
 
@@ -195,36 +240,10 @@ def _is_agreed(change: Change, agreed: set[tuple[str, ...]]) -> bool:
 
 
 def _unsettled(applied: Applied) -> bool:
-    return bool(applied.plan.pending) or any(finding.kind == "busy" for finding in applied.plan.findings)
-
-
-def _both(first: Applied, second: Applied) -> Applied:
-    """One report of two passes: everything that was set out for and done, and what the second found to be left."""
-    changes = _union((*first.plan.changes, *second.plan.changes))
-    return replace(second, plan=replace(second.plan, changes=changes), done=_union((*first.done, *second.done)))
-
-
-def _union(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """Changes with those of one action that speak of one image or one share made one."""
-    merged: dict[tuple[object, ...], Change] = {}
-    for change in changes:
-        direct = change.action in ("grant", "revoke")
-        key = (change.action, change.shard, change.images if direct else change.audience or change.share)
-        before = merged.get(key)
-        if before is None:
-            merged[key] = change
-            continue
-        new = len(change.parts() - before.parts())
-        merged[key] = replace(
-            change,
-            images=tuple(sorted({*before.images, *change.images})),
-            accounts=tuple(sorted({*before.accounts, *change.accounts})),
-            targets=tuple(sorted({*before.targets, *change.targets})),
-            rules=tuple(sorted({*before.rules, *change.rules})),
-            gained=before.gained + (min(new, change.gained) if direct else change.gained),
-            lost=before.lost + (min(new, change.lost) if direct else change.lost),
-        )
-    return in_order(merged.values())
+    """Whether waiting may help: what a policy keeps until a time of its own is not waited for."""
+    return any(not pending.until for pending in applied.plan.pending) or any(
+        finding.kind == "busy" for finding in applied.plan.findings
+    )
 
 
 class _Saved(Struct, frozen=True):

@@ -7,7 +7,10 @@ import click
 from orgshare import __version__
 from orgshare.cli.asking import explain, status, who
 from orgshare.cli.changing import apply, plan
-from orgshare.cli.holding import approve, holds
+from orgshare.cli.holding import approve, holds, reject
+from orgshare.cli.looking_back import history
+from orgshare.cli.owning import release, retire
+from orgshare.cli.pausing import pause, resume
 from orgshare.cli.starting import demo, init, invoke, validate
 
 
@@ -28,5 +31,8 @@ def cli() -> None:
     """
 
 
-for each in (demo, init, validate, plan, apply, status, explain, who, holds, approve, invoke):
+for each in (
+    demo, init, validate, plan, apply, status, explain, who, history, holds, approve, reject, pause, resume, release,
+    retire, invoke,
+):  # fmt: skip
     cli.add_command(each)

@@ -1,4 +1,4 @@
-"""``holds`` and ``approve``: what waits for a person, and letting exactly that happen.
+"""``holds``, ``approve`` and ``reject``: what waits for a person, and letting exactly that happen, or not.
 
 Both work on the state alone, so that somebody without access to the cloud can decide. What can go wrong is approving
 more than was shown: an approval takes the pairs of one hold as they stand in the state, and nothing that joins later.
@@ -6,28 +6,23 @@ more than was shown: an approval takes the pairs of one hold as they stand in th
 
 from __future__ import annotations
 
-import getpass
-import os
-from pathlib import Path
-
 import click
 
 from orgshare.cli import statuses
-from orgshare.cli.running import Terminal, command, policy_option, policy_path
+from orgshare.cli.running import Terminal, command, opened_state, policy_option, who_runs
 from orgshare.errors import ConfigurationError
 from orgshare.guard import APPROVAL_STANDS, GuardRecord, RecordedHold
 from orgshare.guard import approve as approved
-from orgshare.policy.loading import load
+from orgshare.guard import reject as rejected
 from orgshare.policy.model import Policy
-from orgshare.record.state import State, open_state
-from orgshare.record.store import DirectoryStore
+from orgshare.record.state import State
 from orgshare.report.answer_text import holds_lines
 from orgshare.report.documents import Remembered, holds_document
 from orgshare.report.lines import counted
 from orgshare.report.names import Names
 from orgshare.report.times import moment
 from orgshare.wiring import new_run, utc_now
-from orgshare.words import Pair, Shard
+from orgshare.words import Pair, Shard, is_image
 
 
 @click.command()
@@ -36,7 +31,7 @@ from orgshare.words import Pair, Shard
 @command
 def holds(terminal: Terminal, *, id: str | None, policy: str | None) -> int:  # noqa: A002  # the option's name
     """What is held; with ID, or its beginning, who would lose what."""
-    of, state = _opened(terminal, policy)
+    of, state = opened_state(terminal, policy)
     record, now = state.guard(), utc_now()
     chosen = record.holds if id is None else (_hold(record, id),)
     approvals = record.approvals
@@ -55,10 +50,10 @@ def holds(terminal: Terminal, *, id: str | None, policy: str | None) -> int:  # 
 @command
 def approve(terminal: Terminal, *, id: str, reason: str, policy: str | None) -> int:  # noqa: A002  # the option's name
     """Release exactly what the hold ID shows, for a day."""
-    _, state = _opened(terminal, policy)
-    now, who = utc_now(), _who()
+    _, state = opened_state(terminal, policy)
+    now, who = utc_now(), who_runs()
     hold = _hold(state.guard(), id)
-    state.update_guard(lambda record: approved(record, hold, now=now, who=who, reason=reason), run=new_run(), now=now)
+    state.update_guard(lambda record: approved(record, hold, now=now, who=who, reason=reason), run=new_run())
     until = moment(now + APPROVAL_STANDS)
     pairs = f"{counted(len(hold.pairs), 'pair')} of {counted(len({p.image for p in hold.pairs}), 'image')}"
     document = {
@@ -75,9 +70,21 @@ def approve(terminal: Terminal, *, id: str, reason: str, policy: str | None) -> 
     return statuses.FINE
 
 
-def _opened(terminal: Terminal, policy: str | None) -> tuple[Policy, State]:
-    of = load(policy_path(terminal, policy))
-    return of, open_state(DirectoryStore(Path(of.state)), of.deployment)
+@click.command()
+@click.argument("id", metavar="ID")
+@click.option("--reason", metavar="TEXT", default="", help="Why; it is kept with the rejection.")
+@policy_option
+@command
+def reject(terminal: Terminal, *, id: str, reason: str, policy: str | None) -> int:  # noqa: A002  # the option's name
+    """Drop the hold ID until the facts change: everybody in it keeps access."""
+    _, state = opened_state(terminal, policy)
+    now, who = utc_now(), who_runs()
+    hold = _hold(state.guard(), id)
+    state.update_guard(lambda record: rejected(record, hold, now=now, who=who, reason=reason), run=new_run())
+    document = {"rejected": {"id": hold.id, "at": moment(now), "who": who, "reason": reason, "pairs": len(hold.pairs)}}
+    pairs = f"{counted(len(hold.pairs), 'pair')} of {counted(len({p.image for p in hold.pairs}), 'image')}"
+    terminal.answer(document, [f"rejected {hold.id} by {who}: {pairs} stay as they are until the facts change"])
+    return statuses.FINE
 
 
 def _hold(record: GuardRecord, beginning: str) -> RecordedHold:
@@ -99,7 +106,7 @@ def _remembered(state: State) -> Remembered:
     granted: set[Pair] = set()
     for shard in state.shards():
         ledger = state.read(shard).ledger
-        inside = {entity for rows in ledger.shares.values() for entity in rows if entity.startswith("m-")}
+        inside = {entity for rows in ledger.shares.values() for entity in rows if is_image(entity)}
         shards |= dict.fromkeys((*inside, *ledger.grants), shard)
         shared |= inside
         for direct in (ledger.grants, ledger.strangers):
@@ -110,10 +117,3 @@ def _remembered(state: State) -> Remembered:
 def _partners(policy: Policy) -> Names:
     """The names that the policy itself gives."""
     return Names({p.account: p.name for rule in policy.rules for p in rule.audience.partners if p.name})
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a user id without a name, as in a container
-        return f"uid {os.getuid()}"

@@ -8,6 +8,7 @@ output before the command knows what it says, except the line that names the clo
 from __future__ import annotations
 
 import functools
+import getpass
 import os
 import socket
 import sys
@@ -25,10 +26,13 @@ from rich.text import Text
 from orgshare.cli import statuses
 from orgshare.cli.logs import logger
 from orgshare.errors import ConfigurationError, CredentialsRefused, NoAnswer, NobodyAnswers, StopRun, VendorError
+from orgshare.policy.loading import load
+from orgshare.policy.model import Policy
+from orgshare.record.state import State, open_state
 from orgshare.report.documents import Document
 from orgshare.settings import POLICY, Settings, read_settings
 from orgshare.way.runtime import Runtime
-from orgshare.wiring import runtime
+from orgshare.wiring import in_cloud, make_calls, make_store, new_run, runtime
 
 INTERRUPTED = (
     "interrupted: calls under way were ended in order; what was begun is in the state, the next run finishes it"
@@ -181,11 +185,13 @@ def policy_path(terminal: Terminal, policy: str | None) -> str:
 
 
 @contextmanager
-def opened(terminal: Terminal, policy: str | None) -> Iterator[tuple[Runtime, Settings]]:
-    """The surroundings of a run that reads the cloud."""
+def opened(
+    terminal: Terminal, policy: str | None, *, change: Callable[[Policy], Policy] = lambda policy: policy
+) -> Iterator[tuple[Runtime, Settings]]:
+    """The surroundings of a run that reads the cloud, perhaps with another policy than the file's."""
     terminal.policy = policy or os.environ.get(POLICY, "")
     settings = read_settings(os.environ, policy=policy)
-    with runtime(settings) as made:
+    with runtime(settings, change=change) as made:
         terminal.wrote = lambda: any(_writes(operation) for operation in made.cloud.calls())
         log = logger(debug=terminal.debug, run=made.run)
         log.debug("begin", policy=made.policy.digest, state=made.policy.state)
@@ -196,7 +202,24 @@ def opened(terminal: Terminal, policy: str | None) -> Iterator[tuple[Runtime, Se
             log.debug("end", calls=dict(made.cloud.calls()))
 
 
+def opened_state(terminal: Terminal, policy: str | None) -> tuple[Policy, State]:
+    """The policy and its state, for commands that need nothing else of the cloud; a folder needs no credentials."""
+    of = load(policy_path(terminal, policy))
+    settings = read_settings(os.environ, policy=policy) if in_cloud(of) else None
+    return of, open_state(make_store(of, settings, new_run(), make_calls()), of.deployment)
+
+
+def who_runs() -> str:
+    """The name of the person at this terminal, as their machine knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a user id without a name, as in a container
+        return f"uid {os.getuid()}"
+
+
 def _writes(operation: str) -> bool:
+    if operation.startswith("oss:"):
+        return False  # that is the state
     return not operation.partition(":")[2].startswith(("Describe", "List", "Get", "Check", "AssumeRole"))
 
 

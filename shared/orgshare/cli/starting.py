@@ -10,37 +10,47 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from orgshare.cli import statuses
 from orgshare.cli.invoking import HandlerFailed, functions_folder, invoke_function
 from orgshare.cli.running import Terminal, command, knock, policy_option, policy_path
 from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, NobodyAnswers, Refused, StopRun, VendorError
 from orgshare.policy.loading import load
-from orgshare.record.state import BEGINNING
-from orgshare.record.store import DirectoryStore
+from orgshare.policy.model import Policy
+from orgshare.ports import Cloud
+from orgshare.record.state import BEGINNING, open_state
 from orgshare.report.lines import counted
 from orgshare.report.names import NO_NAMES
 from orgshare.report.plan_text import report_lines
 from orgshare.report.times import moment
 from orgshare.settings import POLICY, read_settings
-from orgshare.wiring import begin_state, make_cloud, new_run
+from orgshare.way.recovering import identity_of, known_shares, shares_of
+from orgshare.way.recovering import recover as rebuild
+from orgshare.wiring import begin_state, check_store, make_calls, make_cloud, make_store, new_run, utc_now
+from orgshare.words import ResourceShare, Shard
 
 
 @click.command()
+@click.option("--recover", is_flag=True, help="Rebuild what the state should know from the tags of resource shares.")
 @policy_option
 @command
-def init(terminal: Terminal, *, policy: str | None) -> int:
+def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
     """Begin the state of a deployment. Harmless where it is begun already."""
     of = load(policy_path(terminal, policy))
     settings = read_settings(os.environ, policy=policy)
     knock(settings)
+    run = new_run()
+    calls = make_calls()
+    cloud = make_cloud(of, settings, run, calls)
     with terminal.progress("reading the organization"):
         try:
-            reader = make_cloud(of, settings, new_run()).directory()
+            reader = cloud.directory()
             directory = reader.identity()
             reader.members(1)  # any member may ask for the directory's id: only this shows that it can be read
         except NoAnswer as error:
@@ -55,21 +65,48 @@ def init(terminal: Terminal, *, policy: str | None) -> int:
             f"directory.account is {of.directory.account}, but the organization that is read has the management "
             f"account {directory.management}; correct directory.account, or directory.role"
         )
-    before = DirectoryStore(Path(of.state)).get(BEGINNING) is not None
-    beginning = begin_state(of, directory.id).beginning
+    store = make_store(of, settings, run, calls)
+    check_store(store)
+    before = store.get(BEGINNING) is not None
+    known = known_shares(open_state(store, of.deployment)) if recover and before else {}
+    shares = _shares(terminal, of, cloud, known) if recover else {}
+    identity = identity_of(shares)
+    state = begin_state(of, store, directory.id, identity=identity)
+    if identity not in ("", state.beginning.id):
+        raise ConfigurationError(
+            f"state {store}: its id is {state.beginning.id}, but the resource shares of this deployment were made for "
+            f"the state {identity}; to take them over, let the policy name an empty state and recover that"
+        )
+    found = rebuild(state, shares, run=run, now=utc_now()) if recover else None
+    beginning = state.beginning
     document = {
         "deployment": beginning.deployment,
         "directory": beginning.directory,
-        "state": f"file:{of.state}",
+        "state": str(store),
         "begun": moment(beginning.begun),
         "new": not before,
+        **({"recovered": msgspec.to_builtins(found)} if found is not None else {}),
     }
-    said = "was begun already, nothing was done" if before else "begun"
-    terminal.answer(
-        document,
-        [f"state file:{of.state}: {said}: deployment {beginning.deployment}, directory {beginning.directory}"],
-    )
+    said = "begun" if not before else "was begun already" if recover else "was begun already, nothing was done"
+    lines = [f"state {store}: {said}: deployment {beginning.deployment}, directory {beginning.directory}"]
+    if found is not None:
+        lines.append(
+            f"recovered {counted(found.rows, 'row')} and {counted(found.shares, 'resource share')} that it did not "
+            f"know; forgot {counted(found.gone, 'resource share')} that the cloud does not have; "
+            "direct grants that it does not know are nobody's of ours"
+        )
+    terminal.answer(document, lines)
     return statuses.FINE
+
+
+def _shares(
+    terminal: Terminal, of: Policy, cloud: Cloud, known: Mapping[Shard, frozenset[str]]
+) -> Mapping[Shard, tuple[ResourceShare, ...]]:
+    with terminal.progress("reading the resource shares"):
+        try:
+            return shares_of(of, cloud, known)
+        except (VendorError, IncompleteRead) as error:
+            raise StopRun(f"the resource shares cannot all be read, so nothing was recovered: {error}") from error
 
 
 @click.command()

@@ -30,7 +30,8 @@ def of_apply(applied: Document, *, strict: bool) -> int:
     if applied["failed"] or applied["incomplete"] or "cannot-revoke" in kinds or (strict and applied["refused"]):
         return FAILED
     observed = applied["mode"] == "observe" and applied["changes"]
-    return DUE if applied["held"] or applied["pending"] or "busy" in kinds or observed else FINE
+    stopped = not kinds.isdisjoint(("busy", "paused", "out-of-time"))
+    return DUE if applied["held"] or applied["pending"] or stopped or observed else FINE
 
 
 def of_answer(answer: Document) -> int:

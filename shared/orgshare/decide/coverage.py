@@ -21,12 +21,11 @@ from msgspec import Struct
 
 from orgshare.ledger import vendor_time
 from orgshare.policy.model import Nested
-from orgshare.words import Association, Organization, ResourceShare
+from orgshare.words import NOBODY, Association, Organization, ResourceShare, is_account, is_folder
 
 UNDER_WAY = timedelta(minutes=15)
 """How long an association may be under way before it is taken for stuck. Nothing is documented."""
 
-NOBODY: frozenset[str] = frozenset()
 NOTHING: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -115,7 +114,7 @@ class Reach:
             sure = _same(everybody & self._established, everybody) if target == organization.id else NOBODY
             gone = frozenset(self._before.get(organization.root, ()))
             return Reached(sure, everybody | {organization.management}, gone)
-        if target.startswith("fd-"):
+        if is_folder(target):
             own, below = self._own.get(target, set()), self._below.get(target, set())
             surely = below if self._nested == "yes" else own
             perhaps = own if self._nested == "no" else below
@@ -123,7 +122,7 @@ class Reach:
             return Reached(_same(self._settled & surely, possible), possible, frozenset(self._before.get(target, ())))
         if target in organization.members:
             return Reached(self._established & {target}, frozenset({target}))
-        if target.isdigit():
+        if is_account(target):
             # A share that takes accounts outside associates one only after it accepted the invitation.
             accepted = external and target != organization.management
             return Reached(frozenset({target}) if accepted else NOBODY, frozenset({target}))

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
+
+from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved, resolve_all
 from orgshare.decide.coverage import Reach
@@ -26,6 +29,7 @@ def decide(facts: Facts) -> Decisions:
     policy, organization = facts.policy, facts.organization
     audiences = resolve_all(policy, organization, facts.now.date())
     select = selector(policy)
+    everybody = frozenset(organization.members)
     run = Run(
         facts=facts,
         audiences=audiences,
@@ -34,6 +38,7 @@ def decide(facts: Facts) -> Decisions:
         outsiders=frozenset(p.account for rule in policy.rules for p in rule.audience.partners)
         | {organization.management},
         reach=make_reach(facts),
+        in_time=make_reach(replace(facts, settled=everybody, established=everybody)),
     )
     wants: dict[tuple[tuple[int, ...], str], Want] = {}
     cases: dict[Shard, list[Case]] = defaultdict(list)
@@ -58,16 +63,32 @@ def decide(facts: Facts) -> Decisions:
             cases[image.shard].append(Case(image, reading.grants, wanted(image)))
     images: list[ImageDecision] = []
     shards = {}
-    for shard, found in sorted(cases.items()):
-        decided, shards[shard] = decide_shard(run, shard, sorted(found, key=lambda case: case.id), others[shard])
+    for shard in sorted(cases.keys() | _with_shares(facts)):
+        found = sorted(cases[shard], key=lambda case: case.id)
+        decided, shards[shard] = decide_shard(run, shard, found, others[shard])
         images += decided
     return Decisions(
         audiences=audiences,
         images=tuple(images),
         shards=shards,
-        findings=tuple(sorted({*_rule_findings(audiences), *(f for s in shards.values() for f in s.findings)})),
-        incomplete=tuple(sorted({*unread, *_rule_gaps(audiences), *_organization_gaps(facts)})),
+        findings=tuple(sorted({*_rule_findings(facts, audiences), *(f for s in shards.values() for f in s.findings)})),
+        incomplete=tuple(
+            sorted(
+                {
+                    *unread,
+                    *_rule_gaps(audiences),
+                    *_organization_gaps(facts),
+                    *(gap for s in shards.values() for gap in s.incomplete),
+                }
+            )
+        ),
     )
+
+
+def _with_shares(facts: Facts) -> frozenset[Shard]:
+    """The shards of a sweep with resource shares of ours, which may hold something when all their images are gone."""
+    ours = (shard for shard, ledger in facts.ledgers.items() if ledger.shares or ledger.made)
+    return frozenset(ours) & facts.sharing.keys() if facts.sweep else frozenset()
 
 
 def make_reach(facts: Facts) -> Reach:
@@ -77,8 +98,13 @@ def make_reach(facts: Facts) -> Reach:
     return Reach(facts.organization, nested, facts.settled, facts.established, elsewhere)
 
 
-def _rule_findings(audiences: tuple[Resolved, ...]) -> Iterable[Finding]:
+def _rule_findings(facts: Facts, audiences: tuple[Resolved, ...]) -> Iterable[Finding]:
+    keeping = {"grace": facts.policy.grace, "on_leave": facts.policy.on_leave}
+    keys = " and ".join(f"safety.{key}" for key, time in keeping.items() if time != timedelta())
     for audience in audiences:
+        if keys and audience.rule.channel == "auto":
+            why = f"rule {audience.rule.name}: {keys} keep direct grants only; what resource shares give ends at once"
+            yield Finding("direct-only", "", "", why)
         for unknown in audience.unknown:
             yield Finding("unknown-id", "", unknown.id, unknown.why)
         for account in audience.partner_members:

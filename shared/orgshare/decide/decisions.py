@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -15,9 +16,7 @@ from orgshare.decide.plan import Finding, Pending, Refusal
 from orgshare.decide.shares import Arrangement
 from orgshare.decide.targets import DirectoryAudience
 from orgshare.ledger import Ledger
-from orgshare.words import Image, Incomplete, Pair, ResourceShare, Shard
-
-NOBODY: frozenset[str] = frozenset()
+from orgshare.words import NOBODY, Image, Incomplete, Pair, ResourceShare, Shard
 
 Block = Literal["waiting", "conflict", "doubt"]
 
@@ -32,7 +31,9 @@ class ImageDecision(Struct, frozen=True, kw_only=True):
     ``losses`` are pairs that lose their last channel, by whatever call. ``undecided`` are given by us, and a frozen
     rule may want them. ``strangers`` are grants by hand that nobody wants and that the policy revokes, with their
     times. ``quota`` is the number of accounts that the image can be shared with directly. ``home`` is the share that
-    it is in or joins.
+    it is in or joins. ``asking`` are partners that would get their first grant of the image if a person approves.
+    ``lingering`` are accounts that nobody wants any more and that keep a grant of ours until the time given with them,
+    ``kept`` those that keep it for good, because they left.
     """
 
     image: Image
@@ -52,6 +53,9 @@ class ImageDecision(Struct, frozen=True, kw_only=True):
     losses: tuple[Loss, ...] = ()
     undecided: frozenset[str] = NOBODY
     redundant: tuple[str, ...] = ()
+    asking: tuple[str, ...] = ()
+    lingering: Mapping[str, datetime] = MappingProxyType({})
+    kept: frozenset[str] = NOBODY
     strangers: Mapping[str, str] = MappingProxyType({})
     refusals: tuple[Refusal, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -106,6 +110,7 @@ class ShardDecision(Struct, frozen=True, kw_only=True):
     target_rules: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType({})
     findings: tuple[Finding, ...] = ()
     pending: tuple[Pending, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
 
     def holdings(self) -> Mapping[str, Holding]:
         """What stands through us now, by share; what is on its way out does not."""
@@ -140,3 +145,7 @@ class Decisions(Struct, frozen=True, kw_only=True):
     def losses(self) -> tuple[Loss, ...]:
         """Every loss, proven or not."""
         return tuple(loss for image in self.images for loss in image.losses)
+
+    def asking(self) -> tuple[Pair, ...]:
+        """Every first grant to a partner that a person has to approve."""
+        return tuple(Pair(image.image.id, account) for image in self.images for account in image.asking)

@@ -28,10 +28,10 @@ Cause = Literal["departed", "audience", "partner", "image", "unmanaged", "channe
 class Loss(Struct, frozen=True, kw_only=True):
     """A pair that loses its last channel. ``proven`` is whether it may.
 
-    ``hangs_on_image``: a rule that wanted the pair does not select the image any more, so the image itself is in
-    doubt. ``hangs_on_listing``: the pair might be wanted if the organization were another than its listing says. The
-    cause ``channel`` is no loss in the end: the pair changes its channel, and it cannot be seen that it does so without
-    a gap.
+    ``hangs_on_image``: a rule that wanted the pair does not select the image any more, so the image itself is in doubt.
+    ``hangs_on_listing``: the pair might be wanted if the organization were another than its listing says. ``approved``
+    is whether a person released it. The cause ``channel`` is no loss in the end: the pair changes its channel, and it
+    cannot be seen that it does so without a gap.
     """
 
     pair: Pair
@@ -41,6 +41,7 @@ class Loss(Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...]
     hangs_on_image: bool = False
     hangs_on_listing: bool = False
+    approved: bool = False
 
 
 class Judged(Struct, frozen=True):

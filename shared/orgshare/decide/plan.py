@@ -24,6 +24,9 @@ ORDER: tuple[str, ...] = (
 )  # fmt: skip
 """The order in which changes are listed and carried out."""
 
+MOST_ROWS = 20
+"""Findings of one kind about one image: more accounts than this are one finding that counts them."""
+
 FIRST_ACCOUNTS = 100
 """How many of the accounts of a refusal are named; their number is always given."""
 
@@ -36,7 +39,7 @@ Reason = Literal[
 FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
     "kept-by-mode", "observed-only", "orphaned", "selects-nothing", "double-shared", "channel-fallback",
-    "channel-conflict", "foreign-deployment",
+    "channel-conflict", "foreign-deployment", "rejected", "direct-only", "kept-on-leave", "paused", "out-of-time",
 ]  # fmt: skip
 
 
@@ -89,22 +92,31 @@ class Finding(Struct, frozen=True, order=True):
 
 
 class Pending(Struct, frozen=True, order=True):
-    """Something under way: ``entity`` is image/account, or an image or target of a share."""
+    """Something under way: ``entity`` is image/account, or an image or target of a share.
+
+    ``until`` is a time of the policy that it waits for; nothing that a run does brings it about sooner.
+    """
 
     share: str
     entity: str
     status: str
     since: str
+    until: str = ""
 
 
 class Hold(Struct, frozen=True, kw_only=True):
-    """Revocations that wait for a person. ``id`` is over the sorted pairs only; ``since`` is the first run's time."""
+    """Pairs that wait for a person: to lose their access, or with ``gains`` to get it.
+
+    ``id`` is over the sorted pairs only; ``since`` is the first run's time. ``cause`` is why the pairs would be lost.
+    """
 
     id: str
     since: datetime
     why: str
     pairs: tuple[Pair, ...]
     changes: tuple[Change, ...] = ()
+    cause: str = ""
+    gains: bool = False
 
 
 class Summary(Struct, frozen=True):
@@ -133,7 +145,8 @@ class Plan(Struct, frozen=True, kw_only=True):
         """``sha256:`` of the changes and the held pairs: the same facts give the same digest, wording aside."""
         facts = (
             [(c.action, c.shard, c.share or c.audience, c.images, c.targets, c.accounts) for c in self.changes],
-            sorted(pair for hold in self.held for pair in hold.pairs),
+            sorted(pair for hold in self.held if not hold.gains for pair in hold.pairs),
+            sorted(pair for hold in self.held if hold.gains for pair in hold.pairs),
         )
         return "sha256:" + hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
 
@@ -141,6 +154,14 @@ class Plan(Struct, frozen=True, kw_only=True):
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Changes in the order in which they are listed and carried out."""
     return tuple(sorted(changes, key=lambda c: (ORDER.index(c.action), c.shard, c.images, c.share, c.audience)))
+
+
+def finding_rows(kind: FindingKind, image: str, accounts: frozenset[str] | set[str], why: str) -> Iterable[Finding]:
+    """A finding for each account of an image, or one that counts them where they are many."""
+    if len(accounts) <= MOST_ROWS:
+        yield from (Finding(kind, image, account, why) for account in accounts)
+    else:
+        yield Finding(kind, image, "", f"{len(accounts)} accounts, the first {min(accounts)}: {why}")
 
 
 def pairs_id(pairs: Iterable[Pair]) -> str:

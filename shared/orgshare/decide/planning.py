@@ -10,12 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from orgshare.decide.audience import Resolved
 from orgshare.decide.decisions import Cut, Decisions, ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Cause, Loss
-from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Summary, in_order
-from orgshare.words import Incomplete, Pair
+from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Summary, finding_rows, in_order
+from orgshare.words import Incomplete, Pair, counted
+
+NOTHING: frozenset[Pair] = frozenset()
 
 _CAUSES: Mapping[Cause, str] = MappingProxyType(
     {
@@ -34,19 +38,23 @@ def assemble(
     decisions: Decisions,
     holds: tuple[Hold, ...],
     *,
+    rejected: frozenset[Pair] = NOTHING,
     findings: Iterable[Finding] = (),
     incomplete: Iterable[Incomplete] = (),
 ) -> Plan:
-    """The plan of a run. ``findings`` and ``incomplete`` are what reading alone already showed."""
-    held = frozenset(pair for hold in holds for pair in hold.pairs)
+    """The plan of a run. ``findings`` and ``incomplete`` are what reading alone already showed.
+
+    ``rejected`` are pairs of which a person said that they stay as they are: neither carried out nor held.
+    """
+    held = waiting(holds) | rejected
     changes: list[Change] = []
     gaps: list[Incomplete] = []
     pending: list[Pending] = []
     seen: list[Finding] = []
     for decision in decisions.images:
-        running = [loss for loss in decision.losses if loss.proven and loss.pair not in held]
         unproven = [loss for loss in decision.losses if not loss.proven and loss.pair not in held]
-        direct = [loss for loss in running if loss.pair.account in decision.direct]
+        direct = _directly(decision, held)
+        seen += _rejections(decision, rejected)
         if decision.grants:
             changes.append(_grant(decision, decisions.audiences))
         if direct or decision.redundant:
@@ -90,6 +98,44 @@ def assemble(
     )
 
 
+def waiting(holds: Iterable[Hold]) -> frozenset[Pair]:
+    """The pairs that are held and so not lost."""
+    return frozenset(pair for hold in holds if not hold.gains for pair in hold.pairs)
+
+
+def running(decisions: Decisions, held: frozenset[Pair]) -> tuple[Loss, ...]:
+    """The losses that the plan's own revokes and disassociations bring about; whoever only changes channel loses
+    nothing. ``held`` are all pairs that wait for a person, or that a person rejected."""
+    losses = {loss.pair: loss for loss in decisions.losses()}
+    cuts = (cut for shard in decisions.shards.values() for cut in shard.cuts if _runs(cut, losses, held))
+    found = {pair for cut in cuts for pair in cut.pairs}
+    found |= {loss.pair for decision in decisions.images for loss in _directly(decision, held)}
+    return tuple(losses[pair] for pair in sorted(found) if losses[pair].cause != "channel")
+
+
+def _directly(decision: ImageDecision, held: frozenset[Pair]) -> list[Loss]:
+    """The losses of an image that a revoke brings about."""
+    return [
+        loss
+        for loss in decision.losses
+        if loss.proven and loss.pair not in held and loss.pair.account in decision.direct
+    ]
+
+
+def _runs(cut: Cut, losses: Mapping[Pair, Loss], held: frozenset[Pair]) -> bool:
+    return cut.block is None and all(losses[p].proven and p not in held for p in cut.pairs)
+
+
+def _rejections(decision: ImageDecision, rejected: frozenset[Pair]) -> Iterable[Finding]:
+    """What stays as it is because a person said so."""
+    lost = {loss.pair.account for loss in decision.losses if loss.pair in rejected}
+    asking = {account for account in decision.asking if Pair(decision.image.id, account) in rejected}
+    until = "until its cause changes or it is wanted again"
+    yield from finding_rows("rejected", decision.image.id, lost, f"a person rejected taking it away: it stays {until}")
+    why = "a person rejected its first grant: nothing is granted as long as the policy says the same"
+    yield from finding_rows("rejected", decision.image.id, asking, why)
+
+
 def rules_of(decision: ImageDecision, audiences: tuple[Resolved, ...], account: str) -> tuple[str, ...]:
     """The rules that want the account to have the image."""
     return tuple(audiences[i].rule.name for i in decision.rules if account in audiences[i].wanted)
@@ -107,10 +153,7 @@ class _Sharing:
     ) -> None:
         self.shard, self.images, self.losses, self.held = shard, images, losses, held
         self.by_id = {decision.image.id: decision for decision in images}
-        self.running = [cut for cut in shard.cuts if self._runs(cut)]
-
-    def _runs(self, cut: Cut) -> bool:
-        return cut.block is None and all(self.losses[p].proven and p not in self.held for p in cut.pairs)
+        self.running = [cut for cut in shard.cuts if _runs(cut, losses, held)]
 
     def changes(self) -> Iterable[Change]:
         shard = self.shard.shard
@@ -125,7 +168,7 @@ class _Sharing:
                     targets=joining.targets,
                     audience=joining.audience,
                     rules=names,
-                    why=f"a resource share for {_counted(len(joining.targets), 'target')}",
+                    why=f"a resource share for {counted(len(joining.targets), 'target')}",
                 )
             yield Change(
                 action="associate",
@@ -138,13 +181,13 @@ class _Sharing:
                 why=f"wanted by {_rules(names)}",
                 gained=sum(len(d.promised) - sum(a in d.promised for a in d.direct) for d in served),
             )
-        counted: set[Pair] = set()
+        told: set[Pair] = set()
         by_share: dict[str, list[Cut]] = defaultdict(list)
         for cut in self.running:
             by_share[cut.share].append(cut)
         for share, cuts in by_share.items():
-            lost = {pair for cut in cuts for pair in cut.pairs} - counted
-            counted |= lost
+            lost = {pair for cut in cuts for pair in cut.pairs} - told
+            told |= lost
             causes = Counter(self.losses[pair].cause for pair in lost)
             parts = [f"{number} {_CAUSES[cause]}" for cause, number in sorted(causes.items())]
             yield Change(
@@ -208,8 +251,10 @@ def _revoke(decision: ImageDecision, running: list[Loss]) -> Change:
 
 
 def _with_changes(hold: Hold, decisions: Decisions) -> Hold:
-    """The hold with its revocations as changes, for whoever is asked to approve it."""
+    """The hold with its revocations, or its grants, as changes, for whoever is asked to approve it."""
     pairs = frozenset(hold.pairs)
+    if hold.gains:
+        return replace(hold, changes=in_order(_first_grants(decisions, pairs)))
     shares = {pair: cut.share for shard in decisions.shards.values() for cut in shard.cuts for pair in cut.pairs}
     changes = []
     for decision in decisions.images:
@@ -231,12 +276,15 @@ def _with_changes(hold: Hold, decisions: Decisions) -> Hold:
                     lost=len(part),
                 )
             )
-    return Hold(id=hold.id, since=hold.since, why=hold.why, pairs=hold.pairs, changes=in_order(changes))
+    return replace(hold, changes=in_order(changes))
+
+
+def _first_grants(decisions: Decisions, pairs: frozenset[Pair]) -> Iterable[Change]:
+    for decision in decisions.images:
+        accounts = tuple(a for a in decision.asking if Pair(decision.image.id, a) in pairs)
+        if accounts:
+            yield _grant(replace(decision, grants=accounts), decisions.audiences)
 
 
 def _rules(names: tuple[str, ...]) -> str:
     return f"rule {names[0]}" if len(names) == 1 else "rules " + ", ".join(names)
-
-
-def _counted(number: int, one: str) -> str:
-    return f"{number} {one if number == 1 else one + 's'}"

@@ -104,6 +104,14 @@ def remedy_of(reason: str) -> str:
     return _REMEDIES.get(reason, "look the code up in the service's documentation")
 
 
+def reason_of_setback(code: str) -> Reason:
+    """Why something is not in a resource share, by the vendor's code for what failed.
+
+    https://www.alibabacloud.com/help/en/resource-management/resource-sharing/developer-reference/api-resourcesharing-2020-01-10-createresourceshare
+    """
+    return "share-quota" if code.startswith("QuotaExceeded.") else "association-failed"
+
+
 def reason_named(text: str) -> Reason:
     """A reason that was remembered; ``refused`` for one that this version does not know."""
     known: Reason = text if text in get_args(Reason) else "refused"  # type: ignore[assignment]

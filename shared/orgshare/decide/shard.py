@@ -10,37 +10,46 @@ coverage stays, one of ours goes only where sure coverage stays, and everything 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved
-from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images, is_stuck
+from orgshare.decide.coverage import NO_COVERAGE, NOTHING, Coverage, Reach, coverage_of_images, is_stuck
 from orgshare.decide.cuts import Cuts, Standing, cuts_of
 from orgshare.decide.decisions import ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Judged, Loss, judge, judge_stranger
-from orgshare.decide.plan import Finding, FindingKind, Pending, Reason, Refusal
-from orgshare.decide.refusals import direct_additions, refused, refused_as_it_is, remedy_of
-from orgshare.decide.shares import DEPLOYMENT, Wish, arrange, audience_key, is_ours, with_unlisted
+from orgshare.decide.plan import MOST_ROWS, Finding, FindingKind, Pending, Reason, Refusal, finding_rows
+from orgshare.decide.refusals import direct_additions, reason_of_setback, refused, refused_as_it_is, remedy_of
+from orgshare.decide.shares import DEPLOYMENT, Wish, arrange, audience_key, is_ours, unseen, why_doubtful, with_unlisted
 from orgshare.decide.targets import DirectoryAudience, directory_audience
 from orgshare.decide.wants import Want
-from orgshare.ledger import Ledger, Setback, managed, settle_shares
+from orgshare.ledger import Ledger, Setback, managed, row_key, settle_shares
 from orgshare.policy.model import Mode
-from orgshare.words import Grant, Image, Organization, ResourceShare, Shard, Sharing
-
-MOST_ROWS = 20
-"""Findings of one kind about one image: more accounts than this are one finding that counts them."""
-
-NOBODY: frozenset[str] = frozenset()
-
-_QUOTA_CODES = ("QuotaExceeded.ResourceShare.Count", "QuotaExceeded.SharedResource.Count")
+from orgshare.words import (
+    NOBODY,
+    Grant,
+    Image,
+    Incomplete,
+    Organization,
+    Pair,
+    ResourceShare,
+    Shard,
+    Sharing,
+    is_account,
+)
 
 
 class Run(Struct, frozen=True):
-    """What is the same for every image of a run, worked out once."""
+    """What is the same for every image of a run, worked out once.
+
+    ``in_time`` is whom targets reach for certain once everybody has been in their place for long enough.
+    """
 
     facts: Facts
     audiences: tuple[Resolved, ...]
@@ -48,6 +57,7 @@ class Run(Struct, frozen=True):
     frozen: frozenset[str]
     outsiders: frozenset[str]
     reach: Reach
+    in_time: Reach
 
 
 class Case(Struct, frozen=True):
@@ -123,6 +133,7 @@ def decide_shard(
         target_rules=_target_rules(run, cases, each),
         findings=tuple(work.findings()),
         pending=tuple(work.pending()),
+        incomplete=tuple(work.gaps()),
     )
 
 
@@ -149,7 +160,10 @@ class _Shard:
         self.quota = facts.policy.owner(shard.owner).accounts_per_image
         self.cases = {case.id: case for case in cases}
         self._grounds: dict[object, Ground] = {}
-        self.ledger = settle_shares(facts.ledgers.get(shard, Ledger()), sharing.shares, facts.now)
+        self.ledger = settle_shares(facts.ledgers.get(shard, Ledger()), sharing.shares, facts.now, sharing.deleted)
+        own = {"deployment": facts.policy.deployment, "state": facts.state}
+        self.doubt = why_doubtful(sharing, self.ledger, **own)
+        self.unseen = unseen(sharing, self.ledger)
         self.shares = with_unlisted(sharing.shares, self.ledger)
         self.closed = _why_closed(facts.organization, shard, sharing)
         self.arrangement = arrange(
@@ -157,10 +171,11 @@ class _Shard:
             | {case.id: _wish(case) for case in cases},
             Sharing(self.shares, enabled=self.closed is None),
             self.ledger,
-            deployment=facts.policy.deployment,
-            state=facts.state,
             now=facts.now,
+            **own,
         )
+        if self.doubt:
+            self.arrangement = replace(self.arrangement, joining=(), leaving=frozenset())
         # Images whose home gets something: what they are to have is on its way.
         filling = {each.share or f"new {each.audience}" for each in self.arrangement.joining}
         coming = {image for image, home in self.arrangement.homes.items() if home in filling}
@@ -175,6 +190,12 @@ class _Shard:
             self.staying = self._without(self.leaving)
             self._grounds.clear()
         self.no_way = stuck
+        self.in_time = self._in_time(NOTHING) if self.leaving else {}
+        self.in_time_staying = self._in_time(self.leaving) if self.leaving else {}
+
+    def _in_time(self, leaving: frozenset[tuple[str, str]]) -> Mapping[str, Coverage]:
+        """What is covered once everybody has been in their place for long enough."""
+        return coverage_of_images(self.shares, self.run.in_time, self.facts.now, without=leaving)
 
     def _without(self, leaving: frozenset[tuple[str, str]]) -> Mapping[str, Coverage]:
         if not leaving:
@@ -275,7 +296,7 @@ class _Shard:
             return NOBODY, "refused", ""
         left = audience.accounts - self.run.reach.of_all(sorted(audience.targets - unreached)).possible
         home = self.arrangement.homes[case.id]
-        setbacks = (self.ledger.setbacks.get(f"{home}/{target}") for target in sorted(unreached))
+        setbacks = (self.ledger.setbacks.get(row_key(home, target)) for target in sorted(unreached))
         known = next((setback for setback in setbacks if setback is not None), None)
         if known is None:
             return left, "association-failed", f"{sorted(unreached)[0]} has been associating with {home} for too long"
@@ -303,11 +324,17 @@ class _Shard:
                 for target in sorted(by_hand):
                     if any(not case.want.directory.admits(target) for case in inside):
                         why = f"somebody put {target} into {share.id}, which is ours: nothing new joins it meanwhile"
-                        yield Finding("channel-conflict", "", target if target.isdigit() else "", why)
+                        yield Finding("channel-conflict", "", target if is_account(target) else "", why)
             for row in share.images + share.targets:
                 if share.live and is_stuck(row, self.facts.now):
                     why = f"{row.entity} has been associating with {share.id} since {row.updated or row.created}"
                     yield Finding("unsure-coverage", row.entity if row.entity in self.cases else "", "", why)
+
+    def gaps(self) -> Iterable[Incomplete]:
+        """What the shard's state is in doubt about."""
+        if self.doubt:
+            why = f"{self.doubt}: nothing is taken away here and no resource share is changed"
+            yield Incomplete("shard", str(self.shard), f"{why}; run «orgshare init --recover»")
 
     def pending(self) -> Iterable[Pending]:
         """What is under way in shares of ours, and what will be tried again."""
@@ -326,6 +353,22 @@ class _Shard:
                 again = setback.again().strftime("%H:%M")
                 status = f"{setback.code}: {setback.why}; tried again after {again} UTC"
                 yield Pending(share_id, entity, status, setback.at.isoformat())
+
+
+class _Unwanted:
+    """Grants on one image that nobody wants, by account.
+
+    ``losses`` go, ``lingering`` ones stay until the time given with them, ``kept`` ones for good, those ``by_mode`` as
+    long as a mode says so. Of the ``undecided`` it is not known, and ``strangers`` are not ours.
+    """
+
+    def __init__(self) -> None:
+        self.losses: dict[str, Loss] = {}
+        self.lingering: dict[str, datetime] = {}
+        self.kept: set[str] = set()
+        self.by_mode: dict[str, Mode] = {}
+        self.undecided: set[str] = set()
+        self.strangers: dict[str, str] = {}
 
 
 class _Image:
@@ -353,21 +396,26 @@ class _Image:
         )
 
     def _evident(self) -> frozenset[str]:
-        """Covered accounts whose row is certainly a grant, because other covered accounts have no row."""
+        """Covered accounts whose row seems to be a grant, because other covered accounts have no row."""
         listed = frozenset(account for account in self.listed if account in self.coverage.sure)
         others = len(self.coverage.sure) - (self.image.shard.owner in self.coverage.sure)
         return listed - self.ours if len(listed) < others else NOBODY
 
     def standing(self) -> Standing:
         coverage, staying = self.coverage, self.staying
+        known = self.work.in_time.get(self.case.id, NO_COVERAGE).sure
+        known_to_stay = self.work.in_time_staying.get(self.case.id, NO_COVERAGE).sure
+        # What seems to be a grant because others have no row may be the share's own after all: the others may just
+        # have left, and still be listed as members.
+        certain = self.direct - self.evident
         soon = self.want.directory.accounts if self.case.id in self.work.coming else NOBODY
         return Standing(
             reached=coverage.possible,
             wanted=self.want.everybody,
-            safe=staying.sure | self.direct | (staying.associated - coverage.sure),
+            safe=staying.sure | certain | (known_to_stay - coverage.sure) | (staying.associated - known),
             coming=staying.possible | soon | self.under_way | self.ground.moving,
             unclear=frozenset((self.ground.moving & self.listed.keys()) - self.ours),
-            kept=staying.sure | self.direct,
+            kept=staying.sure | certain,
         )
 
     def additions(self, missing: frozenset[str], freed: int = 0) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
@@ -378,18 +426,17 @@ class _Image:
 
     def decision(self, cuts: Cuts) -> ImageDecision:
         image, want = self.image, self.want
-        redundant = self.ours & self.staying.sure
-        if self.facts.policy.unmanaged == "revoke":
-            redundant |= self.evident & self.staying.sure
-        losses, undecided, kept, strangers = self._unwanted(redundant)
+        redundant = self._redundant()
+        unwanted = self._unwanted(redundant)
+        losses = unwanted.losses
         for loss in cuts.losses.get(image.id, ()):
             losses.setdefault(loss.pair.account, loss)
-        kept.update(cuts.kept.get(image.id, {}))
+        unwanted.by_mode.update(cuts.kept.get(image.id, {}))
         freed = len(redundant & self.direct) + sum(
             loss.proven and loss.pair not in self.facts.held and loss.pair.account in self.direct
             for loss in losses.values()
         )
-        grants, refusals = self._additions(freed)
+        grants, asking, refusals = self._additions(freed)
         return ImageDecision(
             image=image,
             rules=want.rules,
@@ -407,39 +454,58 @@ class _Image:
             home=self.work.arrangement.homes.get(image.id, ""),
             grants=grants,
             losses=tuple(losses[account] for account in sorted(losses)),
-            undecided=frozenset(undecided) | cuts.undecided.get(image.id, NOBODY),
+            undecided=frozenset(unwanted.undecided) | cuts.undecided.get(image.id, NOBODY),
             redundant=tuple(sorted(redundant)),
-            strangers=strangers,
+            asking=asking,
+            lingering=unwanted.lingering,
+            kept=frozenset(unwanted.kept),
+            strangers=unwanted.strangers,
             refusals=refusals,
-            findings=tuple(sorted(self._findings(kept, redundant))),
-            pending=tuple(self._pending()),
+            findings=tuple(sorted(self._findings(unwanted, redundant))),
+            pending=tuple(self._pending(unwanted.lingering)),
         )
 
-    def _additions(self, freed: int) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+    def _redundant(self) -> frozenset[str]:
+        """Grants that go because sure coverage stays; none where the state is in doubt."""
+        if self.work.doubt:
+            return NOBODY
+        by_hand = self.evident if self.facts.policy.unmanaged == "revoke" else NOBODY
+        return (self.ours | by_hand) & self.staying.sure
+
+    def _additions(self, freed: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Refusal, ...]]:
+        """Who gets a direct grant now, who would if a person approved, and who does not get one and why."""
         want, image, ground = self.want, self.image, self.ground
+        if image.id in self.work.unseen:
+            return (), (), ()  # a share that cannot be seen may reach anybody
         has = self.direct | self.under_way
         barred = refused_as_it_is(image)
         if barred is not None:
             left = ground.barred - has
-            return (), (refused(image, want, barred[0], left, barred[1]),) if left else ()
+            return (), (), (refused(image, want, barred[0], left, barred[1]),) if left else ()
         # Of those who go over to a direct grant, only an account without any row can be seen to get one.
         wait = frozenset(a for a in ground.moving if a in self.listed or a not in self.coverage.associated)
-        grants, refusals = self.additions(ground.missing - has - wait, freed)
+        missing = ground.missing - has - wait
+        asking = self._asking(missing)
+        grants, refusals = self.additions(missing - asking, freed)
         unserved = ground.unserved - has
         if unserved:
             remedy = f"{ground.why}: {remedy_of(ground.reason)}"
             refusals = (*refusals, refused(image, want, ground.reason, unserved, remedy))
-        return grants, refusals
+        return grants, tuple(sorted(asking)), refusals
 
-    def _unwanted(
-        self, redundant: frozenset[str]
-    ) -> tuple[dict[str, Loss], set[str], dict[str, Mode], Mapping[str, str]]:
-        """Grants that nobody wants: losses, those of a frozen rule, those that a mode keeps, and strangers'."""
-        run, want = self.work.run, self.want
-        losses: dict[str, Loss] = {}
-        undecided: set[str] = set()
-        kept: dict[str, Mode] = {}
-        strangers: dict[str, str] = {}
+    def _asking(self, missing: frozenset[str]) -> frozenset[str]:
+        """Partners whose first grant of the image a person has to approve; what we granted before is none."""
+        if self.facts.policy.partners != "hold":
+            return NOBODY
+        first = (missing & self.want.partners) - self.entries.keys()
+        return frozenset(a for a in first if Pair(self.case.id, a) not in self.facts.released)
+
+    def _unwanted(self, redundant: frozenset[str]) -> _Unwanted:
+        """What becomes of grants that nobody wants."""
+        run, want, unwanted = self.work.run, self.want, _Unwanted()
+        if self.work.doubt:
+            unwanted.undecided |= (self.ours | self.ground.shared) - want.everybody
+            return unwanted
         judged: dict[str, Judged] = {}
         for account in self.ours - redundant - want.everybody:
             entry = self.entries[account]
@@ -449,27 +515,42 @@ class _Image:
         if self.facts.policy.unmanaged == "revoke":
             seen = self.work.ledger.strangers.get(self.case.id, MappingProxyType({}))
             for account in self.direct - self.ours - redundant - want.everybody:
-                strangers[account] = self.listed[account]
+                unwanted.strangers[account] = self.listed[account]
                 if self.facts.sweep and seen.get(account) == self.listed[account]:
                     judged[account] = judge_stranger(self.facts, want, self.image, account)
         for account, found in judged.items():
             if found.loss is not None:
-                losses[account] = found.loss
+                self._lose(found.loss, unwanted)
             elif found.kept_by is not None:
-                kept[account] = found.kept_by
+                unwanted.by_mode[account] = found.kept_by
             elif account in self.ours:
-                undecided.add(account)
-        return losses, undecided, kept, strangers
+                unwanted.undecided.add(account)
+        return unwanted
 
-    def _findings(self, kept: Mapping[str, Mode], redundant: frozenset[str]) -> Iterable[Finding]:
+    def _lose(self, loss: Loss, unwanted: _Unwanted) -> None:
+        """A loss, unless the policy lets a grant of ours stay for a time that is not over, or for good."""
+        account, policy = loss.pair.account, self.facts.policy
+        stays = policy.on_leave if loss.cause == "departed" else policy.grace
+        if account not in self.ours:
+            unwanted.losses[account] = loss
+        elif stays is None:
+            unwanted.kept.add(account)
+        elif self.facts.now < (until := (self.entries[account].unwanted or self.facts.now) + stays):
+            unwanted.lingering[account] = until
+        else:
+            unwanted.losses[account] = loss
+
+    def _findings(self, unwanted: _Unwanted, redundant: frozenset[str]) -> Iterable[Finding]:
         want, members = self.want, self.facts.organization.members
-        for mode in sorted(set(kept.values())):
-            accounts = {account for account, by in kept.items() if by == mode}
+        for mode in sorted(set(unwanted.by_mode.values())):
+            accounts = {account for account, by in unwanted.by_mode.items() if by == mode}
             yield from self._rows("kept-by-mode", accounts, f"not wanted any more; kept because the mode is {mode}")
+        why = "it left the organization, and safety.on_leave keeps its direct grant"
+        yield from self._rows("kept-on-leave", unwanted.kept, why)
         strange = self.direct - self.ours - want.everybody
         known = {account for account in strange if account in members or account in self.work.run.outsiders}
         left = (
-            "it is left as it is" if self.facts.policy.unmanaged == "keep" else "it is revoked once it was seen twice"
+            "it is revoked once it was seen twice" if self.facts.policy.unmanaged == "revoke" else "it is left as it is"
         )
         yield from self._rows("unmanaged", known, f"granted by somebody else and no rule wants it; {left}")
         why = "neither the organization nor the policy knows this account, and it can use the image"
@@ -492,14 +573,26 @@ class _Image:
             yield Finding("channel-conflict", self.image.id, "", why)
 
     def _rows(self, kind: FindingKind, accounts: frozenset[str] | set[str], why: str) -> Iterable[Finding]:
-        """A finding for each account, or one that counts them where they are many."""
-        if len(accounts) <= MOST_ROWS:
-            yield from (Finding(kind, self.image.id, account, why) for account in accounts)
-        else:
-            yield Finding(kind, self.image.id, "", f"{len(accounts)} accounts, the first {min(accounts)}: {why}")
+        return finding_rows(kind, self.image.id, accounts, why)
 
-    def _pending(self) -> Iterable[Pending]:
+    def _lingering(self, lingering: Mapping[str, datetime]) -> Iterable[Pending]:
+        """Grants that stay for a time: a row for each account, or one for all that stay equally long."""
+        alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for account, until in lingering.items():
+            first = self.entries[account].unwanted or self.facts.now
+            alike[until.strftime("%Y-%m-%dT%H:%M:%SZ"), first.isoformat()].append(account)
+        for (end, since), accounts in sorted(alike.items()):
+            rows = [f"{self.image.id}/{account}" for account in sorted(accounts)]
+            if len(rows) > MOST_ROWS:
+                status = f"{len(rows)} direct grants of accounts that are not wanted any more: kept until {end}"
+                yield Pending("", self.image.id, status, since, end)
+            else:
+                status = f"not wanted any more: its direct grant is kept until {end}"
+                yield from (Pending("", row, status, since, end) for row in rows)
+
+    def _pending(self, lingering: Mapping[str, datetime]) -> Iterable[Pending]:
         entries = self.entries
+        yield from self._lingering(lingering)
         for account in sorted(self.under_way):
             entity = f"{self.image.id}/{account}"
             yield Pending("", entity, "accepted, not listed yet", entries[account].since.isoformat())
@@ -542,5 +635,5 @@ def _why_closed(organization: Organization, shard: Shard, sharing: Sharing) -> t
 
 
 def _of_setback(setback: Setback) -> tuple[Reason, str]:
-    reason: Reason = "share-quota" if setback.code in _QUOTA_CODES else "association-failed"
-    return reason, setback.why if setback.code in setback.why else f"{setback.code}: {setback.why}"
+    why = setback.why if setback.code in setback.why else f"{setback.code}: {setback.why}"
+    return reason_of_setback(setback.code), why

@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from orgshare.decide.coverage import is_stuck
 from orgshare.decide.targets import NO_AUDIENCE, DirectoryAudience
-from orgshare.ledger import Entry, Ledger, Setback, own_rows, vendor_time
-from orgshare.words import Association, ResourceShare, Sharing, is_image
+from orgshare.ledger import Entry, Ledger, Setback, own_rows, row_key, vendor_time
+from orgshare.words import NOBODY, Association, ResourceShare, Sharing, is_image
 
 DEPLOYMENT, STATE, AUDIENCE = "orgshare:deployment", "orgshare:state", "orgshare:audience"
 """The tags of our shares: the deployment's name, the id of its state, and what the share was made for."""
@@ -34,8 +34,6 @@ CREATE = "create-share"
 
 UNLISTED = "Unlisted"
 """The status of a row of ours that the last reading did not show."""
-
-NONE: frozenset[str] = frozenset()
 
 
 class Wish(Struct, frozen=True):
@@ -74,7 +72,7 @@ class Arrangement(Struct, frozen=True, kw_only=True):
     own: frozenset[tuple[str, str]] = frozenset()
     homes: Mapping[str, str] = MappingProxyType({})
     setbacks: Mapping[str, Setback] = MappingProxyType({})
-    awaited: frozenset[str] = NONE
+    awaited: frozenset[str] = NOBODY
     unreached: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
@@ -86,6 +84,29 @@ def audience_key(targets: Iterable[str]) -> str:
 def is_ours(share: ResourceShare, deployment: str, state: str) -> bool:
     """Whether a share carries the tags of this very installation."""
     return {(DEPLOYMENT, deployment), (STATE, state)} <= share.tags
+
+
+def why_doubtful(sharing: Sharing, ledger: Ledger, *, deployment: str, state: str) -> str:
+    """Why the state does not fit the resource shares of a shard, if it does not.
+
+    ``ledger`` is settled with them, so it has forgotten what the cloud calls deleted. A share that a run created and
+    did not live to record has no rows, so nothing hangs on it.
+    """
+    known = ledger.made | ledger.shares.keys()
+    for share in sharing.shares:
+        rows = any(row.live for row in share.images + share.targets)
+        if share.live and rows and share.id not in known and is_ours(share, deployment, state):
+            return f"resource share {share.id} has the tags of this state, and the state knows nothing of it"
+    missing = ledger.made - {share.id for share in sharing.shares}
+    if missing:
+        return f"the state knows resource share {min(missing)}, which the cloud neither lists nor calls deleted"
+    return ""
+
+
+def unseen(sharing: Sharing, ledger: Ledger) -> frozenset[str]:
+    """The images that are in resource shares which the state knows and the cloud does not show."""
+    shown = {share.id for share in sharing.shares}
+    return frozenset(e for share in ledger.made - shown for e in ledger.rows(share) if is_image(e))
 
 
 def _most_done(shares: Iterable[_Share], targets: frozenset[str]) -> _Share:
@@ -218,8 +239,8 @@ class _Arranging:
     def _goal(self, share: _Share) -> frozenset[str]:
         """The targets that a share should have: what all its images want, or else those that it has."""
         inside = [self.wishes.get(image) for image in share.inside]
-        wants = {wish.audience.targets if wish is not None and not wish.fixed else NONE for wish in inside}
-        if len(wants) == 1 and NONE not in wants:
+        wants = {wish.audience.targets if wish is not None and not wish.fixed else NOBODY for wish in inside}
+        if len(wants) == 1 and NOBODY not in wants:
             return wants.pop()
         return frozenset(target for target, row in share.targets.items() if row.status != "Disassociating")
 
@@ -348,21 +369,21 @@ class _Arranging:
 
     def _held_up(self, place: str, image: str) -> Setback | None:
         """What stops an image from joining for now."""
-        key = CREATE if place.startswith("new ") else f"{place}/{image}"
+        key = CREATE if place.startswith("new ") else row_key(place, image)
         setback = self.ledger.setbacks.get(key)
         return setback if setback is not None and setback.waits(self.now) else None
 
     def _missing(self, place: str, audience: DirectoryAudience) -> tuple[frozenset[str], frozenset[str]]:
         """The targets that a share still needs and may get now, and those that it lastingly cannot get."""
         if place.startswith("new "):
-            return audience.targets, NONE
+            return audience.targets, NOBODY
         share = self.by_id[place]
         unreached = {target for target, row in share.targets.items() if is_stuck(row, self.now)}
         if not self.open or not share.share.firm:
-            return NONE, frozenset(unreached)
+            return NOBODY, frozenset(unreached)
         missing = set()
         for target in audience.targets - share.targets.keys():
-            setback = self.ledger.setbacks.get(f"{place}/{target}")
+            setback = self.ledger.setbacks.get(row_key(place, target))
             if setback is not None and setback.waits(self.now):
                 unreached.update({target} if setback.lasting else ())
             elif share.may_get(target, self.wishes):
@@ -377,7 +398,7 @@ class _Arranging:
                 known = wish is not None and wish.looked and not wish.fixed
                 if known and image in share.own and row.firm and homes.get(image) != share.id:
                     yield share.id, image
-            stays = self.goals[share.id] if share.images else wanted.get(share.id, NONE)
+            stays = self.goals[share.id] if share.images else wanted.get(share.id, NOBODY)
             for target, row in share.targets.items():
                 if target in share.own and row.firm and target not in stays:
                     yield share.id, target

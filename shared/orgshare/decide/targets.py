@@ -20,9 +20,7 @@ from msgspec import Struct
 
 from orgshare.decide.audience import Resolved
 from orgshare.policy.model import Exclusion, Nested, Policy, Rule
-from orgshare.words import Organization
-
-NOBODY: frozenset[str] = frozenset()
+from orgshare.words import NOBODY, Organization, is_folder
 
 
 class DirectoryAudience(Struct, frozen=True):
@@ -39,7 +37,7 @@ class DirectoryAudience(Struct, frozen=True):
 
     def admits(self, target: str) -> bool:
         """Whether a target reaches nobody but this audience, today and tomorrow."""
-        return target in self.accounts or target in self.reach or (self.everybody and target.startswith("fd-"))
+        return target in self.accounts or target in self.reach or (self.everybody and is_folder(target))
 
 
 NO_AUDIENCE = DirectoryAudience()

@@ -16,9 +16,7 @@ from msgspec import Struct
 from orgshare.decide.audience import Resolved
 from orgshare.decide.targets import NO_AUDIENCE, DirectoryAudience, directory_audience
 from orgshare.policy.model import MODES, Mode, Policy
-from orgshare.words import Organization
-
-NOBODY: frozenset[str] = frozenset()
+from orgshare.words import NOBODY, Organization
 
 
 class Want(Struct, frozen=True):
@@ -26,8 +24,9 @@ class Want(Struct, frozen=True):
 
     ``everybody`` is wanted by any of them, ``addable`` by rules under which something may be added. Of these,
     ``directory`` is the audience that resource shares should reach, and ``direct`` may get a direct grant if the
-    directory cannot serve them. ``observed`` are wanted by rules that only observe. ``frozen`` says why nothing may be
-    concluded about the audience of one of the rules.
+    directory cannot serve them. ``partners`` are those of them that are outside the organization. ``observed`` are
+    wanted by rules that only observe. ``frozen`` says why nothing may be concluded about the audience of one of the
+    rules.
     """
 
     rules: tuple[int, ...]
@@ -37,6 +36,7 @@ class Want(Struct, frozen=True):
     in_order: tuple[str, ...]
     directory: DirectoryAudience
     direct: frozenset[str]
+    partners: frozenset[str]
     observed: frozenset[str]
     frozen: str
     mode: Mode
@@ -61,6 +61,7 @@ def want(
         in_order=tuple(sorted(addable)),
         directory=directory_audience(by_directory, policy, organization, owner) if by_directory else NO_AUDIENCE,
         direct=_wanted(audience for audience in adding if audience.rule.channel != "directory") - {owner},
+        partners=NOBODY.union(*(audience.partners for audience in adding)) - {organization.management},
         observed=everybody - _wanted(in_force),
         frozen=next((audience.frozen for audience in chosen if audience.frozen), ""),
         mode="enforce" if shown else most_careful([audience.rule.mode for audience in chosen], policy.mode),

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from orgshare.errors import CredentialsRefused, IncompleteRead, NoAnswer, OrgshareError, Refused, VendorError
+from orgshare.errors import ENDS_WORK, NoAnswer, OrgshareError, Refused
 from orgshare.observe.listing import read_token_list
 from orgshare.ports import AssociationKind, ShareService
 from orgshare.words import Association, ResourceShare, Tags
@@ -187,7 +187,7 @@ class _Work:
         try:
             for start in range(0, max(len(images), len(targets)), step):
                 self._send(Batch(tuple(images[start : start + step]), tuple(targets[start : start + step])))
-        except (VendorError, IncompleteRead, CredentialsRefused) as error:
+        except ENDS_WORK as error:
             return error
         return None
 
@@ -206,7 +206,7 @@ class _Work:
                     of_kind = (entity in self._images) == (kind == "Resource")
                     if of_kind and (entity in live) == in_it:
                         self.accepted[entity] = live.get(entity, "")
-        except (VendorError, IncompleteRead, CredentialsRefused) as error:
+        except ENDS_WORK as error:
             return error
         return None
 

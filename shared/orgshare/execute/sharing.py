@@ -17,10 +17,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orgshare.errors import CredentialsRefused, IncompleteRead, NoAnswer, OrgshareError, Refused, TryAgain, VendorError
+from orgshare.errors import ENDS_WORK, NoAnswer, OrgshareError, Refused, TryAgain
 from orgshare.observe.images import read_grants
 from orgshare.ports import ImageService
-from orgshare.words import Grant
+from orgshare.words import NOBODY, Grant
 
 ACCOUNTS_A_CALL = 10
 
@@ -50,13 +50,17 @@ Direction = Literal["add", "remove"]
 
 
 class Work(Struct, frozen=True):
-    """What is to be done to one image: ``rows`` accounts have a grant now, ``quota`` accounts may have one."""
+    """What is to be done to one image: ``rows`` accounts have a grant now, ``quota`` accounts may have one.
+
+    Of ``covered`` accounts, which a resource share may reach, a row says nothing: it may be the share's.
+    """
 
     image: str
     add: tuple[str, ...]
     remove: tuple[str, ...]
     rows: int
     quota: int
+    covered: frozenset[str] = NOBODY
 
 
 class Outcome(Struct, frozen=True):
@@ -101,12 +105,12 @@ def carry_out(service: ImageService, work: Work) -> Outcome:
     progress = _Progress()
     failed: OrgshareError | None = None
     grants: tuple[Grant, ...] | None = None
-    sender = _Sender(service, work.image, progress)
+    sender = _Sender(service, work, progress)
     try:
         for add, remove in _calls(work):
             sender.send(add, remove)
         grants = read_grants(service, work.image)
-    except (VendorError, IncompleteRead, CredentialsRefused) as error:
+    except ENDS_WORK as error:
         failed = error
     return Outcome(
         image=work.image,
@@ -138,9 +142,10 @@ def _tens(accounts: Sequence[str]) -> Iterable[Sequence[str]]:
 class _Sender:
     """Sends batches of one image and sorts out what an answer leaves open."""
 
-    def __init__(self, service: ImageService, image: str, progress: _Progress) -> None:
+    def __init__(self, service: ImageService, work: Work, progress: _Progress) -> None:
         self._service = service
-        self._image = image
+        self._image = work.image
+        self._covered = work.covered
         self._progress = progress
 
     def send(self, add: Sequence[str], remove: Sequence[str]) -> None:
@@ -164,6 +169,8 @@ class _Sender:
     def _missing(self, direction: Direction, accounts: Sequence[str]) -> Sequence[str]:
         """Read back which of these accounts the last call did not serve; note those that it did."""
         listed = {grant.account for grant in read_grants(self._service, self._image)}
+        if direction == "add":
+            listed -= self._covered
         served = [a for a in accounts if (a in listed) == (direction == "add")]
         (self._progress.accepted if direction == "add" else self._progress.gone).update(served)
         return [a for a in accounts if a not in served]

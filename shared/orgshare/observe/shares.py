@@ -30,8 +30,9 @@ def read_sharing(service: ShareService, shard: Shard, known: Iterable[str]) -> S
     """All resource shares of a shard that may give access to anybody; a deleted one only while a row of it is live.
 
     Shares are in the order of their ids, their rows in that of their entities. ``known`` are the ids that the ledger
-    has: one that is not listed is asked for by its id. Raises ``VendorError``; ``IncompleteRead`` when a listing is
-    contradicted by such an answer, or in every reading by rows of a share that it does not show.
+    has, of shares with rows of ours and of those that we made: one that is not listed is asked for by its id. Raises
+    ``VendorError``; ``IncompleteRead`` when a listing is contradicted by such an answer, or in every reading by rows of
+    a share that it does not show.
     """
     enabled = service.enabled()
     strangers: list[str] = []
@@ -41,9 +42,10 @@ def read_sharing(service: ShareService, shard: Shard, known: Iterable[str]) -> S
         listed = {share.id for share in shares}
         strangers = sorted(_with_live_rows(images, targets) - listed)
         if not strangers:
-            _ask_for_absent(service, shard, set(known) - listed)
+            deleted = {share.id for share in shares if not share.live}
+            deleted |= _deleted_of_absent(service, shard, set(known) - listed)
             whole = (replace(s, images=images.get(s.id, ()), targets=targets.get(s.id, ())) for s in shares)
-            return Sharing(tuple(share for share in whole if _matters(share)), enabled)
+            return Sharing(tuple(share for share in whole if _matters(share)), enabled, frozenset(deleted))
     raise IncompleteRead(
         f"resource shares of {shard}: {_some(strangers)} not listed, but with rows that are not over, in each of "
         f"{1 + READ_AGAIN} readings; nothing was concluded from it"
@@ -78,14 +80,21 @@ def _with_live_rows(*kinds: Rows) -> set[str]:
     return {share for rows in kinds for share, associations in rows.items() if any(a.live for a in associations)}
 
 
-def _ask_for_absent(service: ShareService, shard: Shard, absent: Iterable[str]) -> None:
-    """Make sure that shares which a listing does not show are not there; a deleted one is free to be shown or not."""
+def _deleted_of_absent(service: ShareService, shard: Shard, absent: Iterable[str]) -> set[str]:
+    """Make sure that shares which a listing does not show are not there; a deleted one is free to be shown or not.
+
+    Those that are said to be deleted, of which some may be forgotten by the cloud already.
+    """
+    deleted = set()
     for share in sorted(absent):
         found = service.share_by_id(share)
         if found is not None and found.live:
             raise IncompleteRead(
                 f"resource shares of {shard}: {share} exists, but is not listed; nothing was concluded from it"
             )
+        if found is not None:
+            deleted.add(share)
+    return deleted
 
 
 def _matters(share: ResourceShare) -> bool:

@@ -39,6 +39,12 @@ _UNITS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+# https://www.alibabacloud.com/help/en/oss/user-guide/bucket-naming-conventions
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+# Narrower than what the vendor takes in the names of objects, so that no segment needs escaping anywhere.
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
+_LONGEST_PREFIX = 512
+
 _DEPLOYMENT = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 _EXAMPLE = "1000000000000001"
@@ -102,6 +108,18 @@ def deployment_name(value: Value) -> str:
     return _match(value, _DEPLOYMENT, expected)
 
 
+def bucket_and_prefix(value: Value, expected: str) -> str:
+    """A place in OSS, ``oss://bucket/prefix``."""
+    bucket, _, prefix = value.raw.removeprefix("oss://").partition("/")
+    if not value.raw.startswith("oss://") or not _BUCKET.fullmatch(bucket):
+        names = "3 to 63 lower-case letters, digits and inner hyphens"
+        value.problem(f"{value.got} names no bucket ({names})", expected)
+    elif not all(map(_SEGMENT.fullmatch, prefix.split("/"))) or len(prefix) > _LONGEST_PREFIX:
+        segments = "one or more segments of letters, digits, dots, hyphens and underscores, without a slash at the end"
+        value.problem(f"{value.got} names no prefix in the bucket ({segments})", expected)
+    return value.raw
+
+
 def role_in(account: str) -> Form[str]:
     """The ARN of a role in this account; in any, where the account's own id is empty because it is wrong."""
 
@@ -143,11 +161,6 @@ def day(value: Value) -> date | None:
         return None
 
 
-def is_duration(value: Value) -> bool:
-    """Whether this has the form of a duration."""
-    return _DURATION.fullmatch(value.raw) is not None
-
-
 def duration(value: Value) -> timedelta:
     """A time such as ``15m``: a whole number of seconds, minutes, hours or days."""
     match = _DURATION.fullmatch(value.raw)
@@ -157,16 +170,27 @@ def duration(value: Value) -> timedelta:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def duration_up_to(days: int) -> Form[timedelta]:
-    """A duration of at most so many days."""
+def duration_up_to(days: int, *, some: bool = False) -> Form[timedelta]:
+    """A duration of at most so many days; with ``some``, one that is not nothing."""
+    expected = f"a duration of {'more than 0s and ' if some else ''}at most {days}d"
 
     def read(value: Value) -> timedelta:
+        before = len(value.document.problems)
         time = duration(value)
-        if time > timedelta(days=days):
-            value.problem(f"got {value.got}", f"a duration of at most {days}d")
+        if time > timedelta(days=days) or (some and not time and len(value.document.problems) == before):
+            value.problem(f"got {value.got}", expected)
         return time
 
     return read
+
+
+def revoke_keep_or_duration(value: Value) -> timedelta | None:
+    """How long something is kept: ``revoke`` for no time at all, ``keep`` (``None``) for good, or a duration."""
+    if value.kind == "str" and _DURATION.fullmatch(value.raw):
+        return duration(value)
+    if value.kind != "str" or value.raw not in ("revoke", "keep"):
+        value.problem(f"got {value.got}", "revoke, keep, or a duration, such as 30d")
+    return None if value.raw == "keep" else timedelta()
 
 
 def unknown_yes_no(value: Value) -> Literal["unknown", "yes", "no"]:

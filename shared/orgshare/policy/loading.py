@@ -1,8 +1,8 @@
 """From the policy file to what it means: the keys of the contract, their defaults, what has to fit together.
 
-Nothing in a policy is ignored. A key or value whose part is not built yet is accepted only where it says what
-happens anyway (``grace: 0s``), and refused otherwise. What can go wrong is a slip that widens or empties an
-audience without a word: so a list that would match nothing, or everything, is an error and not a meaning.
+Nothing in a policy is ignored. A key or value whose part is not built yet is refused. What can go wrong is a slip that
+widens or empties an audience without a word: so a list that would match nothing, or everything, is an error and not a
+meaning.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from orgshare.policy.model import (
     Mode,
     Owner,
     Partner,
+    Partners,
     Policy,
     Rule,
     Unmanaged,
@@ -47,8 +48,9 @@ _SELECTORS = ("ids", "name", "family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
 _MAY_BE_EMPTY = ("accounts", "partners")
 _CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
-_UNMANAGED: tuple[Unmanaged, ...] = ("keep", "revoke")
-_STATE = "file:///absolute/folder, or file:folder relative to the policy's own folder"
+_UNMANAGED: tuple[Unmanaged, ...] = ("keep", "adopt", "revoke")
+_PARTNERS: tuple[Partners, ...] = ("run", "hold")
+_STATE = "oss://bucket/prefix, file:///absolute/folder, or file:folder relative to the policy's own folder"
 _NONE: Mapping[str, Any] = MappingProxyType({})
 # Percentages as floats, so that a default and the same number written down have one digest.
 _LIMITS = Limits(lost_percent=float(Limits().lost_percent), departed_percent=float(Limits().departed_percent))
@@ -56,9 +58,19 @@ _LONGEST_SETTLE = 30
 """Days: more would mean that no share is ever trusted, which is said better with ``channel: direct``."""
 
 
+_LONGEST_WINDOW = 30
+"""Days: the state keeps what was lost for so long, pair by pair."""
+
+
 class _Safety(NamedTuple):
+    """The part ``safety``; ``kept`` are the keys that keep direct grants longer than they are wanted, as written."""
+
     limits: Limits = _LIMITS
+    partners: Partners = "run"
+    grace: timedelta = timedelta()
+    on_leave: timedelta | None = timedelta()
     unmanaged: Unmanaged = "keep"
+    kept: str = ""
 
 
 def load(path: str | Path) -> Policy:
@@ -104,18 +116,21 @@ def _policy(root: Value, base: Path) -> Policy:
     fields = _fields(root, required=required, optional=("never", "safety"))
     _read(fields, "version", _version, None)
     mode: Mode = _read(fields, "mode", forms.choice(MODES), "enforce")
-    state = _read(fields, "state", _state, PurePosixPath())
+    state = _read(fields, "state", _state, "")
     owners: tuple[Owner, ...] = _read(fields, "owners", _owners, ())
     safety = _read(fields, "safety", _safety, _Safety())
     policy = Policy(
         deployment=_read(fields, "deployment", forms.deployment_name, ""),
         mode=mode,
-        state=str(base.absolute() / state),
+        state=state if state.startswith("oss:") else str(base.absolute() / state),
         directory=_read(fields, "directory", _directory, DirectoryReader("")),
         owners=owners,
-        rules=_read(fields, "rules", lambda value: _rules(value, mode, owners), ()),
+        rules=_read(fields, "rules", lambda value: _rules(value, mode, owners, safety.kept), ()),
         never=_read(fields, "never", _exclusion, Exclusion()),
         limits=safety.limits,
+        partners=safety.partners,
+        grace=safety.grace,
+        on_leave=safety.on_leave,
         unmanaged=safety.unmanaged,
         source=root.document.source,
     )
@@ -131,18 +146,18 @@ def _version(value: Value) -> None:
         raise value.document.error(value.line, what)
 
 
-def _state(value: Value) -> PurePosixPath:
+def _state(value: Value) -> str:
     text = forms.text(_STATE)(value)
     scheme, _, path = text.partition(":")
     if scheme == "oss":
-        value.problem("a state in OSS is not in this version", _STATE)
-    elif text and (scheme != "file" or not path.strip("/")):
+        return forms.bucket_and_prefix(value, _STATE)
+    if text and (scheme != "file" or not path.strip("/")):
         value.problem(f"got {value.got}", _STATE)
     elif path.startswith("//") and not path.startswith("///"):
         value.problem(f"{value.got} names another host", _STATE)
     elif path.startswith("~"):
         value.problem(f"~ in {value.got} stands for no home here", _STATE)
-    return PurePosixPath(path)
+    return str(PurePosixPath(path))
 
 
 def _directory(value: Value) -> DirectoryReader:
@@ -196,17 +211,17 @@ def _accounts_per_image(value: Value) -> int:
     return _read(fields, "accounts_per_image", forms.whole(least=1), ACCOUNTS_PER_IMAGE)
 
 
-def _rules(value: Value, mode: Mode, owners: Sequence[Owner]) -> tuple[Rule, ...]:
+def _rules(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> tuple[Rule, ...]:
     seen: dict[str, Value] = {}
     rules = []
     for item in value.items("a list of rules ([] where nothing is to be shared)"):
-        rule = _rule(item, mode, owners)
+        rule = _rule(item, mode, owners, kept)
         _once(seen, rule.name, item, "name")
         rules.append(rule)
     return tuple(rules)
 
 
-def _rule(value: Value, mode: Mode, owners: Sequence[Owner]) -> Rule:
+def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
     required = {
         "name": "a name of its own for the rule",
         "images": "a choice of images, such as {tags: {share: org}}",
@@ -217,10 +232,18 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner]) -> Rule:
         name=_read(fields, "name", forms.text(required["name"]), ""),
         images=_read(fields, "images", lambda images: _images(images, owners), ImageSelector()),
         audience=_read(fields, "audience", _audience, Audience()),
-        channel=_read(fields, "channel", forms.choice(_CHANNELS), "auto"),
+        channel=_read(fields, "channel", lambda channel: _channel(channel, kept), "auto"),
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
         place=f"{value.document.source}:{value.line}",
     )
+
+
+def _channel(value: Value, kept: str) -> Channel:
+    channel = forms.choice(_CHANNELS)(value)
+    if kept and value.kind == "str" and value.raw == "directory":
+        wrong = f"directory cannot keep anything longer than it is wanted, and {kept} does"
+        value.problem(wrong, "auto or direct (only direct grants can be kept)")
+    return channel
 
 
 def _rule_mode(value: Value, whole: Mode) -> Mode:
@@ -350,26 +373,21 @@ def _tags(value: Value) -> Tags:
 
 def _safety(value: Value) -> _Safety:
     fields = _fields(value, optional=("hold_when", "partners", "grace", "on_leave", "unmanaged"))
-    _read(fields, "partners", forms.choice(("run",), later=("hold",)), None)
-    _read(fields, "on_leave", _on_leave, None)
-    if _read(fields, "grace", forms.duration, timedelta()):
-        fields["grace"].problem(f"{fields['grace'].got} is not in this version", "0s")
+    grace = _read(fields, "grace", forms.duration, timedelta())
+    on_leave = _read(fields, "on_leave", forms.revoke_keep_or_duration, _Safety().on_leave)
+    keeping = [key for key, keeps in (("grace", grace != timedelta()), ("on_leave", on_leave != timedelta())) if keeps]
     return _Safety(
         limits=_read(fields, "hold_when", _hold_when, _LIMITS),
-        unmanaged=_read(fields, "unmanaged", forms.choice(_UNMANAGED, later=("adopt",)), "keep"),
+        partners=_read(fields, "partners", forms.choice(_PARTNERS), "run"),
+        grace=grace,
+        on_leave=on_leave,
+        unmanaged=_read(fields, "unmanaged", forms.choice(_UNMANAGED), "keep"),
+        kept=" and ".join(f"safety.{key}: {fields[key].raw}" for key in keeping),
     )
 
 
-def _on_leave(value: Value) -> None:
-    if forms.is_duration(value):
-        value.problem(f"{value.got} is not in this version", "revoke")
-    else:
-        forms.choice(("revoke",), later=("keep",))(value)
-
-
 def _hold_when(value: Value) -> Limits:
-    optional = ("lost_pairs", "lost_percent", "departed")
-    fields = _fields(value, optional=optional, later={"window": forms.duration})
+    fields = _fields(value, optional=("lost_pairs", "lost_percent", "departed", "window"))
     departed: Fields = {}
     if "departed" in fields:
         departed = _fields(fields["departed"], optional=("accounts", "percent"))
@@ -379,6 +397,7 @@ def _hold_when(value: Value) -> Limits:
         lost_percent=_read(fields, "lost_percent", forms.percent, _LIMITS.lost_percent),
         departed_accounts=_read(departed, "accounts", count, _LIMITS.departed_accounts),
         departed_percent=_read(departed, "percent", forms.percent, _LIMITS.departed_percent),
+        window=_read(fields, "window", forms.duration_up_to(_LONGEST_WINDOW, some=True), _LIMITS.window),
     )
 
 
@@ -387,9 +406,8 @@ def _fields(
     *,
     required: Mapping[str, str] = _NONE,
     optional: Sequence[str] = (),
-    later: Mapping[str, Form[object]] = _NONE,
 ) -> Fields:
-    return value.fields(required=required, optional=optional, reserved={**_RESERVED, **later})
+    return value.fields(required=required, optional=optional, reserved=_RESERVED)
 
 
 def _read(fields: Fields, key: str, form: Form[T], default: T) -> T:
@@ -423,7 +441,7 @@ def _once(seen: dict[str, Value], key: str, value: Value, what: str) -> None:
         value.problem(wrong, f"each {what} once")
 
 
-def _digest(policy: Policy, state: PurePosixPath) -> str:
+def _digest(policy: Policy, state: str) -> str:
     """A hash of what the policy means: the same for any order, comment or spelling that means the same.
 
     The state counts as it is written, so that one policy has one digest wherever its folder lies.
@@ -431,7 +449,7 @@ def _digest(policy: Policy, state: PurePosixPath) -> str:
     rules = sorted(policy.rules, key=lambda rule: rule.name)
     meaning = msgspec.structs.replace(
         policy,
-        state=str(state),
+        state=state,
         owners=tuple(sorted(policy.owners, key=lambda owner: owner.account)),
         rules=tuple(msgspec.structs.replace(rule, place="") for rule in rules),
         source="",

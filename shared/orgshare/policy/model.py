@@ -14,7 +14,8 @@ from msgspec import Struct
 Mode = Literal["observe", "add", "enforce"]
 Channel = Literal["auto", "directory", "direct"]
 Nested = Literal["unknown", "yes", "no"]
-Unmanaged = Literal["keep", "revoke"]
+Unmanaged = Literal["keep", "adopt", "revoke"]
+Partners = Literal["run", "hold"]
 
 MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
 """From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
@@ -31,6 +32,10 @@ SETTLE = timedelta(minutes=15)
 
 How soon a join or a move takes effect in resource shares is not documented.
 """
+
+
+WINDOW = timedelta(hours=24)
+"""For how long what was taken away counts towards the limits of the guard."""
 
 
 class DirectoryReader(Struct, frozen=True):
@@ -111,16 +116,26 @@ class Rule(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """When the guard holds: any limit that is passed holds; 0 is a limit of none."""
+    """When the guard holds: any limit that is passed holds; 0 is a limit of none.
+
+    Limits hold for the whole deployment over a rolling ``window``: what was taken away within it counts too.
+    """
 
     lost_pairs: int = 200
     lost_percent: float = 20.0
     departed_accounts: int = 5
     departed_percent: float = 5.0
+    window: timedelta = WINDOW
 
 
 class Policy(Struct, frozen=True):
-    """A whole policy. ``digest`` is over the meaning of the file, so comments and order of keys do not change it."""
+    """A whole policy. ``digest`` is over the meaning of the file, so comments and order of keys do not change it.
+
+    ``state`` is the absolute path of a folder, or ``oss://bucket/prefix``. ``partners`` is whether the first grant of
+    an image to a partner waits for approval. Direct grants stay for a time: those of an account that left the
+    organization for ``on_leave`` (for good where it is ``None``), those of any other that is no longer wanted for
+    ``grace``.
+    """
 
     deployment: str
     mode: Mode
@@ -130,6 +145,9 @@ class Policy(Struct, frozen=True):
     rules: tuple[Rule, ...]
     never: Exclusion = Exclusion()
     limits: Limits = Limits()
+    partners: Partners = "run"
+    grace: timedelta = timedelta()
+    on_leave: timedelta | None = timedelta()
     unmanaged: Unmanaged = "keep"
     source: str = ""
     digest: str = ""

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from orgshare.decide.decisions import Decisions, ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
+from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Reason
 from orgshare.decide.planning import rules_of
 from orgshare.decide.refusals import REFUSAL_STANDS
@@ -24,8 +26,8 @@ from orgshare.decide.shares import CREATE, Joining, audience_key
 from orgshare.errors import Refused, VendorError
 from orgshare.execute.associating import ShareOutcome
 from orgshare.execute.sharing import OF_THE_IMAGE, Outcome
-from orgshare.ledger import Entry, Ledger, RememberedRefusal, Setback, settle
-from orgshare.words import Grant
+from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback, row_key, settle
+from orgshare.words import NOBODY, Grant
 
 _REASONS: Mapping[str, Reason] = {
     "AssumeRoleError": "encrypted-without-role",
@@ -49,6 +51,9 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimag
 """
 
 
+NO_ACCOUNTS: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+
 def reason_of(code: str) -> Reason:
     """What a refusal's code means; ``refused`` for one that is not known."""
     return _REASONS.get(code, "refused")
@@ -63,34 +68,64 @@ def settled(
 ) -> Ledger:
     """The ledger of a shard after this run's readings: what was seen, what was not, and who wants it now.
 
-    A row of an account that a resource share may reach too says nothing against our grant: the cloud may list the
-    share's own time.
+    A row of an account that a resource share may reach too says nothing about our grant unless it has that grant's own
+    time: it may be the share's.
     """
     members = facts.organization.members
     for decision in images:
         image = decision.image.id
         if facts.sweep and (decision.strangers or image in ledger.strangers):
             ledger = ledger.with_strangers(image, decision.strangers)
-        if image not in ledger.grants:
+        adopted = _adopted(ledger, facts, decisions, decision, readings[image])
+        if image not in ledger.grants and not adopted:
             continue
         before = ledger.entries(image)
         entries = settle(before, readings[image], facts.now)
-        for account in {grant.account for grant in readings[image]} & before.keys() & decision.coverage.possible:
-            if account not in decision.ours:
+        listed = {grant.account: grant.shared_time for grant in readings[image]}
+        for account in listed.keys() & before.keys() & decision.coverage.possible:
+            if not listed[account] or listed[account] != before[account].shared_time:
                 entries[account] = before[account]
+        entries.update(adopted)
+        concluded = NOBODY if facts.proof.contradicted else decision.ours - decision.undecided
         for account, entry in entries.items():
             if account in decision.wanted:
                 entries[account] = replace(
                     entry,
                     kind="member" if account in members else "partner",
                     rules=rules_of(decision, decisions.audiences, account),
+                    unwanted=None,
                 )
+            elif entry.unwanted is None and account in concluded:
+                entries[account] = replace(entry, unwanted=facts.now)
         ledger = ledger.with_entries(image, entries)
     for image, refusals in ledger.refusals.items():
         standing = tuple(refusal for refusal in refusals if facts.now - refusal.at < REFUSAL_STANDS)
         if standing != refusals:
             ledger = ledger.with_refusals(image, standing)
     return ledger
+
+
+def _adopted(
+    ledger: Ledger, facts: Facts, decisions: Decisions, decision: ImageDecision, grants: tuple[Grant, ...]
+) -> dict[str, Entry]:
+    """Grants by hand that become ours, because the policy wants them and says so.
+
+    A row of an account that a resource share may reach may be the share's own; one without a time could not be told
+    from the next one; and a grant of ours that may only be late stands in its way.
+    """
+    if facts.policy.unmanaged != "adopt" or not facts.sweep or facts.policy.mode == "observe":
+        return {}
+    entries = ledger.entries(decision.image.id)
+    by_hand = (decision.direct & decision.wanted) - decision.ours - decision.coverage.possible
+    adopting = [decisions.audiences[i] for i in decision.rules]
+    wanted = NOBODY.union(*(a.wanted for a in adopting if a.rule.mode != "observe" and not a.frozen))
+    return {
+        grant.account: Entry("made", facts.now, shared_time=grant.shared_time)
+        for grant in grants
+        if grant.account in by_hand & wanted
+        and grant.shared_time
+        and not (grant.account in entries and entries[grant.account].waits(facts.now))
+    }
 
 
 def settled_rows(ledger: Ledger, decision: ShardDecision, images: Iterable[ImageDecision]) -> Ledger:
@@ -111,8 +146,19 @@ def settled_rows(ledger: Ledger, decision: ShardDecision, images: Iterable[Image
     return ledger
 
 
-def intended(ledger: Ledger, facts: Facts, decisions: Decisions, granting: Iterable[ImageDecision]) -> Ledger:
-    """The ledger with every grant that is about to be made."""
+def intended(
+    ledger: Ledger,
+    facts: Facts,
+    decisions: Decisions,
+    granting: Iterable[ImageDecision],
+    running: Iterable[Loss],
+) -> Ledger:
+    """The ledger with every grant that is about to be made, and every pair that is about to be lost in the shard."""
+    lost = {
+        loss.pair: Lost(facts.now, loss.rules, departed=loss.cause == "departed", approved=loss.approved)
+        for loss in running
+    }
+    ledger = ledger.with_lost(lost, facts.policy.limits.window)
     members = facts.organization.members
     for decision in granting:
         entries = dict(ledger.entries(decision.image.id))
@@ -158,7 +204,7 @@ def associations_recorded(ledger: Ledger, outcomes: Iterable[ShareOutcome], now:
         for entity, error in outcome.refused.items():
             if outcome.failed is None:  # or nobody read back whether it is in all the same
                 entries.pop(entity, None)
-            key = f"{outcome.share}/{entity}"
+            key = row_key(outcome.share, entity)
             setbacks[key] = _set_back(ledger.setbacks.get(key), error, now)
         ledger = ledger.with_rows(outcome.share, entries).with_setbacks(setbacks)
     return ledger
@@ -179,25 +225,32 @@ def _set_back(before: Setback | None, error: VendorError, now: datetime) -> Setb
 
 
 def recorded(
-    ledger: Ledger, outcomes: Iterable[Outcome], now: datetime, covered: Mapping[str, frozenset[str]]
+    ledger: Ledger,
+    outcomes: Iterable[Outcome],
+    now: datetime,
+    *,
+    covered: Mapping[str, frozenset[str]] = NO_ACCOUNTS,
+    reached: Mapping[str, frozenset[str]] = NO_ACCOUNTS,
 ) -> Ledger:
     """The ledger after the calls of a run that grant and revoke.
 
     ``covered`` are the accounts of each image that a resource share surely reaches: an accepted revoke ends our grant
-    to them whatever is listed afterwards.
+    to them whatever is listed afterwards. Of those that one may have ``reached`` before, a row says nothing.
     """
     for outcome in outcomes:
+        perhaps = reached.get(outcome.image, NOBODY)
         listed = {grant.account: grant for grant in outcome.grants or ()}
         entries = dict(ledger.entries(outcome.image))
         for account in outcome.accepted:
-            entries[account] = _accepted(entries[account], listed.get(account), now)
+            row = listed.get(account) if account not in perhaps else None
+            entries[account] = _accepted(entries[account], row, now)
         refused = dict(outcome.refused)
         for account, error in refused.items():
             if _never_made(entries[account], error):
                 entries.pop(account)
         for account in outcome.revoked:
             grant = listed.get(account)
-            ended = account in covered.get(outcome.image, frozenset())
+            ended = account in covered.get(outcome.image, NOBODY)
             if ended or grant is None or account not in entries or not entries[account].owns(grant):
                 entries.pop(account, None)
         ledger = ledger.with_entries(outcome.image, entries)

@@ -1,192 +1,243 @@
-"""The state of one deployment: whose it is, what is ours in each shard, and what the guard remembers.
+"""The state of one deployment: whose it is, what is ours in each shard, what the guard remembers, what is paused.
 
-Everything is a series of immutable generations, ``<series>/<number counting down>``, so that the newest is the first
-name of a listing. Nothing is read, modified and written back: a writer puts the generation after the one it read, and
-if that name is taken somebody else wrote in between, so it stops (``Busy``) and nothing of the other's is lost.
+It lies in an object store, as series of immutable generations. What is ours in a shard is written by whoever holds the
+shard's lease; the small rest is changed by anybody, anew if somebody else was faster. A signal that found a shard held
+is put beside it, for the holder to find.
 
-What can go wrong: a state that is empty, of another deployment, or from a newer version. Each is refused with what to
+What can go wrong: a state that is empty, of another deployment, or from another version. Each is refused with what to
 do, because acting on no memory would take every grant of ours for a stranger's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from orgshare.errors import Busy, ConfigurationError
-from orgshare.guard import Approval, GuardRecord, RecordedHold
-from orgshare.ledger import Entry, Ledger, RememberedRefusal, Setback
-from orgshare.record.store import ObjectStore
-from orgshare.seen import Place, Seen
+from orgshare.guard import GuardRecord
+from orgshare.ledger import Ledger
+from orgshare.ports import ObjectStore
+from orgshare.record.forms import (
+    FORMAT,
+    READABLE,
+    Beginning,
+    GuardForm,
+    LeaseMark,
+    PauseForm,
+    SeenForm,
+    ShardForm,
+    guard_form,
+    ledger_of,
+    record_of,
+    seen_of,
+    shard_form,
+)
+from orgshare.record.lease import TICK, Clocks, Lease
+from orgshare.record.series import Series, decode
+from orgshare.seen import Seen
+from orgshare.signals import Signal, parse, worker_request
 from orgshare.words import Shard
 
-FORMAT = 1
 BEGINNING = "deployment.json"
-GUARD = "guard"
-ORGANIZATION = "organization"
 SHARDS = "shards"
-HIGHEST = 10**12 - 1
-KEPT_GENERATIONS = 20
-KEPT_FOR = timedelta(days=7)
+WAITING = "waiting"
 ATTEMPTS_OF_AN_UPDATE = 5
 
-Stored = TypeVar("Stored")
-
-
-class Beginning(Struct, frozen=True):
-    """The first object of a state: which deployment and organization it belongs to, and its own random id."""
-
-    format: int
-    deployment: str
-    directory: str
-    id: str
-    begun: datetime
-
-
-class _Generation(Struct, frozen=True, omit_defaults=True):
-    format: int
-    written: datetime
-    run: str
-    grants: dict[str, dict[str, Entry]] = {}
-    refusals: dict[str, tuple[RememberedRefusal, ...]] = {}
-    absent: dict[str, int] = {}
-    shares: dict[str, dict[str, Entry]] = {}
-    setbacks: dict[str, Setback] = {}
-    strangers: dict[str, dict[str, str]] = {}
-
-
-class _GuardGeneration(Struct, frozen=True, omit_defaults=True):
-    format: int
-    written: datetime
-    run: str
-    holds: tuple[RecordedHold, ...] = ()
-    approvals: tuple[Approval, ...] = ()
-
-
-class _SeenGeneration(Struct, frozen=True):
-    format: int
-    written: datetime
-    run: str
-    places: dict[str, Place]
-    folders: dict[str, tuple[str, ...]]
+Form = TypeVar("Form", bound=Struct)
+Value = TypeVar("Value")
 
 
 class ShardState(Struct, frozen=True):
-    """A shard's ledger and the number of the generation that it was read from (0: there is none yet)."""
+    """A shard's ledger and the number of the generation that it was read from (0: there is none yet).
+
+    ``holder`` is the run that held the shard when it was read.
+    """
 
     ledger: Ledger
     number: int
-    written: datetime | None = None
+    holder: str = ""
+
+
+class Waiting(Struct, frozen=True):
+    """A signal that found a shard held."""
+
+    name: str
+    signal: Signal
 
 
 class State:
     """A deployment's state in an object store. Made by ``begin`` or ``open_state``."""
 
     def __init__(self, store: ObjectStore, beginning: Beginning) -> None:
-        self._store = store
+        self.store = store
         self.beginning = beginning
+        self._guard = Series(store, "guard", GuardForm, formats=READABLE)
+        self._seen = Series(store, "organization", SeenForm, formats=READABLE)
+        self._pauses = Series(store, "pause", PauseForm, formats=READABLE)
 
     def shards(self) -> tuple[Shard, ...]:
         """Every shard that the state knows."""
         found = []
-        for service in self._store.folders(SHARDS):
-            for owner in self._store.folders(service):
-                found += [Shard.parse(name.removeprefix(SHARDS + "/")) for name in self._store.folders(owner)]
+        for service in self.store.folders(SHARDS):
+            for owner in self.store.folders(service):
+                found += [Shard.parse(name.removeprefix(SHARDS + "/")) for name in self.store.folders(owner)]
         return tuple(found)
 
     def read(self, shard: Shard) -> ShardState:
-        """The newest generation of a shard."""
-        number, generation = self._newest(f"{SHARDS}/{shard}", _Generation)
-        if generation is None:
+        """The newest generation of a shard, and who holds it."""
+        newest = self._shard(shard).newest()
+        if newest.value is None:
             return ShardState(Ledger(), 0)
-        return ShardState(_ledger(generation), number, generation.written)
+        lease = newest.value.lease
+        held = lease is not None and lease.seconds > 0 and newest.age < timedelta(seconds=lease.seconds) + TICK
+        holder = lease.run if lease is not None and held else ""
+        return ShardState(ledger_of(newest.value), newest.number, holder)
 
-    def commit(self, shard: Shard, after: int, ledger: Ledger, *, run: str, now: datetime) -> int:
-        """Put the generation that follows ``after``; its number. Raises ``Busy`` if somebody else did."""
-        generation = _Generation(
-            format=FORMAT,
-            written=now,
+    def take(
+        self, shard: Shard, before: ShardState, ledger: Ledger, *, run: str, seconds: float, clocks: Clocks
+    ) -> Lease:
+        """Hold a shard, with this ledger written down. Raises ``StopShard``: ``Busy`` if another run holds it, or
+        wrote since ``before`` was read."""
+        self._check_free(shard, before)
+        series = self._shard(shard)
+        lease = Lease(
+            series,
+            shard,
+            before.number,
             run=run,
-            grants={image: dict(entries) for image, entries in ledger.grants.items()},
-            refusals=dict(ledger.refusals),
-            absent=dict(ledger.absent),
-            shares={share: dict(entries) for share, entries in ledger.shares.items()},
-            setbacks=dict(ledger.setbacks),
-            strangers={image: dict(seen) for image, seen in ledger.strangers.items()},
+            seconds=seconds,
+            clocks=clocks,
+            paused=lambda: self.paused(shard),
         )
-        series = f"{SHARDS}/{shard}"
-        if not self._put(series, after + 1, generation):
-            raise Busy(f"{shard}: another run is writing to its state; nothing more is done there in this run")
-        self._prune(series, now)
-        return after + 1
+        lease.commit(ledger)
+        return lease
+
+    def write(self, shard: Shard, before: ShardState, ledger: Ledger, *, run: str) -> None:
+        """Write a ledger down where nothing is to be done in the cloud. Raises ``Busy`` as ``take`` does."""
+        self._check_free(shard, before)
+        series, number = self._shard(shard), before.number + 1
+        if not series.put(number, shard_form(ledger, run=run, lease=LeaseMark(run, 0))):
+            raise Busy(f"{shard}: another run is writing to its state; nothing is done there in this run")
+        series.prune(number)
 
     def guard(self) -> GuardRecord:
         """What the guard remembers."""
-        _, generation = self._newest(GUARD, _GuardGeneration)
-        return GuardRecord() if generation is None else GuardRecord(generation.holds, generation.approvals)
+        form = self._guard.newest().value
+        return GuardRecord() if form is None else record_of(form)
 
-    def update_guard(self, change: Callable[[GuardRecord], GuardRecord], *, run: str, now: datetime) -> None:
+    def update_guard(self, change: Callable[[GuardRecord], GuardRecord], *, run: str) -> None:
         """Apply a change to what the guard remembers; applied anew if somebody else was faster."""
-        for _ in range(ATTEMPTS_OF_AN_UPDATE):
-            number, generation = self._newest(GUARD, _GuardGeneration)
-            before = GuardRecord() if generation is None else GuardRecord(generation.holds, generation.approvals)
-            after = change(before)
-            if after == before:
-                return
-            following = _GuardGeneration(FORMAT, now, run, after.holds, after.approvals)
-            if self._put(GUARD, number + 1, following):
-                self._prune(GUARD, now)
-                return
-        raise Busy("the holds and approvals are being written by others; try again")
+        busy = "the holds and approvals are being written by others; try again"
+        _update(self._guard, GuardRecord(), record_of, change, lambda after: guard_form(after, run=run), busy)
 
     def seen(self) -> Seen:
         """Where the members of the organization were last seen."""
-        _, generation = self._newest(ORGANIZATION, _SeenGeneration)
-        return Seen() if generation is None else Seen(generation.places, generation.folders)
+        form = self._seen.newest().value
+        return Seen() if form is None else seen_of(form)
 
-    def update_seen(self, change: Callable[[Seen], Seen], *, run: str, now: datetime) -> None:
+    def update_seen(self, change: Callable[[Seen], Seen], *, run: str) -> None:
         """Apply a reading to what was last seen. Whoever was faster has read later, and that stays."""
-        number, generation = self._newest(ORGANIZATION, _SeenGeneration)
-        before = Seen() if generation is None else Seen(generation.places, generation.folders)
+        newest = self._seen.newest()
+        before = Seen() if newest.value is None else seen_of(newest.value)
         after = change(before)
         if after != before:
-            following = _SeenGeneration(FORMAT, now, run, dict(after.places), dict(after.folders))
-            if self._put(ORGANIZATION, number + 1, following):
-                self._prune(ORGANIZATION, now)
+            form = SeenForm(FORMAT, run, dict(after.places), dict(after.folders))
+            if self._seen.put(newest.number + 1, form):
+                self._seen.prune(newest.number + 1)
 
-    def _newest(self, series: str, kind: type[Stored]) -> tuple[int, Stored | None]:
-        names = self._store.names(series)
-        if not names:
-            return 0, None
-        data = self._store.get(names[0])
-        if data is None:
-            raise ConfigurationError(f"state {self._store}: {names[0]} vanished while it was read; try again")
-        return HIGHEST - int(names[0].rpartition("/")[2].removesuffix(".json")), _decode(
-            self._store, names[0], data, kind
-        )
+    def paused(self, shard: Shard | None = None) -> str:
+        """Why nothing may be written: to a shard, or to any where none is named. Empty if it may."""
+        form = self._pauses.newest().value
+        if form is None:
+            return ""
+        by = f"by {form.who} since {form.at:%Y-%m-%d %H:%M} UTC"
+        if form.everything:
+            return f"everything is paused {by}"
+        return f"it is paused {by}" if shard is not None and str(shard) in form.shards else ""
 
-    def _put(self, series: str, number: int, generation: Struct) -> bool:
-        return self._store.put_new(f"{series}/{HIGHEST - number:012d}.json", msgspec.json.encode(generation))
+    def paused_shards(self) -> tuple[str, ...]:
+        """The shards that are paused one by one."""
+        form = self._pauses.newest().value
+        return () if form is None else form.shards
 
-    def _prune(self, series: str, now: datetime) -> None:
-        """Keep the newest generations and whatever is young; the names tell the order, the content the age.
+    def pause(self, shard: Shard | None, *, run: str, who: str, now: datetime) -> None:
+        """Let nothing be written to a shard, or to any, until ``resume``."""
 
-        The oldest come first and the first that is young ends it: there may be thousands, and each is a whole ledger.
-        """
-        for name in reversed(self._store.names(series)[KEPT_GENERATIONS:]):
-            data = self._store.get(name)
-            if data is not None and now - msgspec.json.decode(data, type=_Written).written <= KEPT_FOR:
-                return
-            self._store.delete(name)
+        def change(before: PauseForm) -> PauseForm:
+            shards = (*before.shards, str(shard)) if shard is not None else before.shards
+            everything = before.everything or shard is None
+            return PauseForm(FORMAT, run, now, who, everything, tuple(sorted(set(shards))))
+
+        self._update_pause(change)
+
+    def resume(self, shard: Shard | None, *, run: str, who: str, now: datetime) -> None:
+        """Let a shard be written to again, or everything that was paused."""
+
+        def change(before: PauseForm) -> PauseForm:
+            if shard is None:
+                return PauseForm(FORMAT, run, now, who)
+            kept = tuple(one for one in before.shards if one != str(shard))
+            return PauseForm(FORMAT, run, now, who, before.everything, kept)
+
+        self._update_pause(change)
+
+    def leave(self, shard: Shard, signal: Signal, *, run: str) -> None:
+        """Put a signal beside a shard that another run holds."""
+        self.store.put_new(f"{_place(shard)}/{WAITING}/{run}.json", worker_request(signal).encode())
+
+    def waiting(self, shard: Shard) -> tuple[Waiting, ...]:
+        """The signals that wait beside a shard."""
+        found = []
+        for item in self.store.listed(f"{_place(shard)}/{WAITING}").objects:
+            data = self.store.get(item.name)
+            if data is not None:
+                found.append(Waiting(item.name, parse(data).signal))
+        return tuple(found)
+
+    def forget(self, waiting: Waiting) -> None:
+        """A signal was followed."""
+        self.store.delete(waiting.name)
+
+    def _shard(self, shard: Shard) -> Series[ShardForm]:
+        return Series(self.store, _place(shard), ShardForm, formats=READABLE)
+
+    def _check_free(self, shard: Shard, before: ShardState) -> None:
+        if before.holder:
+            raise Busy(f"{shard}: run {before.holder} is at work there; nothing is done there in this run")
+
+    def _update_pause(self, change: Callable[[PauseForm], PauseForm]) -> None:
+        nothing = PauseForm(FORMAT, "", self.beginning.begun, "")
+        busy = "the pauses are being written by others; try again"
+        _update(self._pauses, nothing, lambda form: form, change, lambda form: form, busy)
 
 
-class _Written(Struct):
-    written: datetime
+def _place(shard: Shard) -> str:
+    return f"{SHARDS}/{shard}"
+
+
+def _update(
+    series: Series[Form],
+    nothing: Value,
+    read: Callable[[Form], Value],
+    change: Callable[[Value], Value],
+    written: Callable[[Value], Form],
+    busy: str,
+) -> None:
+    """Apply a change to the newest generation of a series; applied anew if somebody else was faster."""
+    for _ in range(ATTEMPTS_OF_AN_UPDATE):
+        newest = series.newest()
+        before = nothing if newest.value is None else read(newest.value)
+        after = change(before)
+        if after == before:
+            return
+        if series.put(newest.number + 1, written(after)):
+            series.prune(newest.number + 1)
+            return
+    raise Busy(busy)
 
 
 def begin(store: ObjectStore, *, deployment: str, directory: str, identity: str, now: datetime) -> State:
@@ -205,7 +256,7 @@ def open_state(store: ObjectStore, deployment: str) -> State:
         raise ConfigurationError(
             f"state {store}: it is not begun; run «orgshare init» once, or correct the key state of the policy"
         )
-    beginning = _decode(store, BEGINNING, data, Beginning)
+    beginning = decode(store, BEGINNING, data, Beginning, READABLE)
     if beginning.deployment != deployment:
         raise ConfigurationError(
             f"state {store}: it belongs to deployment {beginning.deployment}, not to {deployment}; "
@@ -221,37 +272,3 @@ def check_directory(state: State, directory: str) -> None:
             f"the state belongs to organization {state.beginning.directory}, but the credentials read {directory}; "
             "nothing was done"
         )
-
-
-def _ledger(generation: _Generation) -> Ledger:
-    grants: Mapping[str, Mapping[str, Entry]] = {
-        image: MappingProxyType(entries) for image, entries in generation.grants.items()
-    }
-    return Ledger(
-        MappingProxyType(dict(grants)),
-        MappingProxyType(generation.refusals),
-        MappingProxyType(generation.absent),
-        MappingProxyType({share: MappingProxyType(entries) for share, entries in generation.shares.items()}),
-        MappingProxyType(generation.setbacks),
-        MappingProxyType({image: MappingProxyType(seen) for image, seen in generation.strangers.items()}),
-    )
-
-
-def _decode(store: ObjectStore, name: str, data: bytes, kind: type[Stored]) -> Stored:
-    try:
-        form = msgspec.json.decode(data, type=_Format).format
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"state {store}: {name} cannot be read: {error}") from error
-    if form != FORMAT:
-        raise ConfigurationError(
-            f"state {store}: {name} has format {form}, this version reads format {FORMAT}; "
-            "use the version that wrote it"
-        )
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"state {store}: {name} cannot be read: {error}") from error
-
-
-class _Format(Struct):
-    format: int

@@ -1,42 +1,24 @@
-"""An object store in a directory: objects are put once, never changed, and a put does not overwrite.
+"""An object store in a directory of this machine: objects are put once, never changed, and a put does not overwrite.
 
-The interface is small because an object store in the cloud has to offer it too. A put is complete or absent: the bytes
-are written aside, flushed, and linked to their name, and linking fails if the name is taken.
+A put is complete or absent: the bytes are written aside, flushed, and linked to their name, and linking fails if the
+name is taken. The time of a put is this machine's, given by the caller's clock, so that the age of an object and the
+time of a listing are of one clock.
 
-What can go wrong: a directory on a file system without hard links, or one that somebody else cleans up. The first is
-an error at the first put; the second is an absent object, which its reader reports.
+What can go wrong: a directory on a file system without hard links, one that several machines write to, or one that
+somebody else cleans up. The first is an error at the first put; for the second there is object storage; the third is
+an absent object, which its reader reports.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Protocol
 
 from orgshare.errors import ConfigurationError
-
-
-class ObjectStore(Protocol):
-    """Named objects of bytes; names are relative paths with ``/``."""
-
-    def put_new(self, name: str, data: bytes) -> bool:
-        """Store an object unless the name is taken; whether it was stored."""
-
-    def get(self, name: str) -> bytes | None:
-        """An object's bytes, or ``None``."""
-
-    def names(self, prefix: str) -> list[str]:
-        """The names directly under a prefix (itself without a trailing ``/``), sorted."""
-
-    def folders(self, prefix: str) -> list[str]:
-        """The prefixes directly under a prefix, sorted."""
-
-    def delete(self, name: str) -> None:
-        """Remove an object; nothing happens if it is absent."""
-
-    def __str__(self) -> str:
-        """Where the store is, for messages."""
+from orgshare.ports import Listing, StoredObject
 
 
 def _flush(folder: Path) -> None:
@@ -50,15 +32,17 @@ def _flush(folder: Path) -> None:
 
 
 class DirectoryStore:
-    """An object store in a directory of this machine. The directory is made by the first put."""
+    """``ports.ObjectStore`` in a directory. The directory is made by the first put."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, now: Callable[[], datetime]) -> None:
         self._root = root
+        self._now = now
 
     def __str__(self) -> str:
         return f"file:{self._root}"
 
-    def put_new(self, name: str, data: bytes) -> bool:  # noqa: D102
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Store an object unless the name is taken."""
         target = self._root / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +54,8 @@ class DirectoryStore:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            put_at = self._now().timestamp()
+            os.utime(aside, (put_at, put_at))
             os.link(aside, target)
             _flush(target.parent)
         except FileExistsError:
@@ -80,21 +66,35 @@ class DirectoryStore:
             Path(aside).unlink()
         return True
 
-    def get(self, name: str) -> bytes | None:  # noqa: D102
+    def get(self, name: str) -> bytes | None:
+        """An object's bytes."""
         try:
             return (self._root / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise ConfigurationError(f"state {self}: cannot read {name}: {error.strerror}") from error
 
-    def names(self, prefix: str) -> list[str]:  # noqa: D102
-        return sorted(f"{prefix}/{e.name}" for e in self._entries(prefix) if e.is_file() and e.name[0] != ".")
+    def listed(self, prefix: str, *, most: int | None = None) -> Listing:
+        """The objects directly under a prefix; one that is deleted meanwhile is left out."""
+        names = sorted(e.name for e in self._entries(prefix) if e.is_file() and e.name[0] != ".")
+        objects: list[StoredObject] = []
+        for name in names:
+            if len(objects) == most:
+                break
+            try:
+                put_at = (self._root / prefix / name).stat().st_mtime
+            except FileNotFoundError:
+                continue
+            objects.append(StoredObject(f"{prefix}/{name}", datetime.fromtimestamp(put_at, timezone.utc)))
+        return Listing(tuple(objects), self._now())
 
-    def folders(self, prefix: str) -> list[str]:  # noqa: D102
+    def folders(self, prefix: str) -> list[str]:
+        """The folders directly under a prefix."""
         return sorted(f"{prefix}/{e.name}" for e in self._entries(prefix) if e.is_dir())
 
-    def delete(self, name: str) -> None:  # noqa: D102
+    def delete(self, name: str) -> None:
+        """Remove an object."""
         (self._root / name).unlink(missing_ok=True)
 
     def _entries(self, prefix: str) -> list[os.DirEntry[str]]:

@@ -19,7 +19,7 @@ from orgshare.report.explaining import Explanation
 from orgshare.report.lines import HELD, QUIET, REFUSED, STRONG, STYLES, Cell, columns, counted, line, symbol
 from orgshare.report.names import Names
 from orgshare.report.overview import Counts, Overview, Row
-from orgshare.report.plan_text import MOST, heading, hold_lines, section_lines
+from orgshare.report.plan_text import MOST, heading, hold_lines, is_gain, section_lines
 from orgshare.report.times import moment, written
 from orgshare.way.planning import Planned
 from orgshare.words import Image
@@ -193,17 +193,21 @@ def holds_lines(
     for hold in document["held"]:
         most_images, most_accounts = (None, None) if detail else (MOST, 0)
         lines += hold_lines(hold, names, most_images=most_images, most_accounts=most_accounts)
+        does = "grants what it still wants to grant" if is_gain(hold) else "revokes what it still wants to revoke"
         if hold["expires"]:
-            text = f"    approved: the next apply revokes what it still wants to revoke, until {hold['expires']}"
+            text = f"approved: the next apply {does}, until {hold['expires']}"
         else:
+            meanwhile = "they have no access" if is_gain(hold) else "they keep access"
             text = (
-                f"    they keep access until a person decides; «orgshare approve {hold['id']}» releases exactly these"
+                f"{meanwhile} until a person decides; «orgshare approve {hold['id']}» releases exactly these, "
+                f"«orgshare reject {hold['id']}» drops them until the facts change"
             )
-        lines.append(Text(text, style=QUIET))
+        lines.append(Text(f"    {text}", style=QUIET))
     lines += [
         Text(
             f"approved by {approval.who} at {moment(approval.at)} until {moment(expires(approval))}: "
-            f"{counted(len(approval.pairs), 'pair')}" + (f" ({approval.reason})" if approval.reason else "")
+            f"{counted(len(approval.pairs), 'pair')}{' to be gained' if approval.gains else ''}"
+            + (f" ({approval.reason})" if approval.reason else "")
         )
         for approval in approvals
         if approval.stands(now)

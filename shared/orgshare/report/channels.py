@@ -18,7 +18,7 @@ from orgshare.decide.decisions import ImageDecision
 from orgshare.report.times import moment, since
 from orgshare.seen import see
 from orgshare.way.planning import Planned
-from orgshare.words import Association, Image, Organization, ResourceShare, Shard
+from orgshare.words import Association, Image, Organization, ResourceShare, Shard, is_account, is_folder
 
 
 def channels(decision: ImageDecision, account: str) -> list[str]:
@@ -33,7 +33,7 @@ def target_named(target: str, organization: Organization, account: str = "") -> 
         return "the whole organization"
     if target == account:
         return "the account itself"
-    return f"account {target}" if target.isdigit() else f"folder {target}"
+    return f"account {target}" if is_account(target) else f"folder {target}"
 
 
 class Way(Struct, frozen=True, kw_only=True):
@@ -149,9 +149,9 @@ class Ways:
         else:
             nested = self._facts.policy.directory.nested_folder_targets
             inside = organization.members[account].folders[-1]
-            if target.startswith("fd-") and target != inside and nested != "yes":
+            if is_folder(target) and target != inside and nested != "yes":
                 yield f"it is in {inside}, and nobody knows whether {target} as a target reaches its subfolders"
-            of_folder = target.startswith("fd-")
+            of_folder = is_folder(target)
             place, settle = self._seen.places[account], self._facts.policy.directory.settle
             if account not in (self._facts.settled if of_folder else self._facts.established):
                 seen = place.since if of_folder else place.member_since

@@ -190,7 +190,7 @@ def hold_row(hold: Hold) -> Document:
         "since": moment(hold.since),
         "expires": None,
         "why": hold.why,
-        "lost_pairs": len(hold.pairs),
+        "lost_pairs": 0 if hold.gains else len(hold.pairs),
         "changes": [change_row(change) for change in in_order(hold.changes)],
     }
 
@@ -198,17 +198,18 @@ def hold_row(hold: Hold) -> Document:
 def recorded_hold_row(hold: RecordedHold, approvals: Iterable[Approval], remembered: Remembered) -> Document:
     """A hold of the state, in the form of a plan's. ``expires`` is the end of the approval that releases it all.
 
-    What is in a resource share and not granted directly is lost by the share.
+    What is in a resource share and not granted directly is lost by the share; what would be gained would be granted.
     """
     pairs = frozenset(hold.pairs)
-    ends = [expires(approval) for approval in approvals if pairs <= frozenset(approval.pairs)]
+    same = (approval for approval in approvals if approval.gains == hold.gains)
+    ends = [expires(approval) for approval in same if pairs <= frozenset(approval.pairs)]
     accounts: dict[tuple[str, str], list[str]] = {}
     for pair in hold.pairs:
         by_share = pair.image in remembered.shared and pair not in remembered.granted
-        action = "disassociate" if by_share else "revoke"
+        action = "grant" if hold.gains else "disassociate" if by_share else "revoke"
         accounts.setdefault((action, pair.image), []).append(pair.account)
     rows = []
-    for (action, image), losing in accounts.items():
+    for (action, image), named in accounts.items():
         shard = remembered.shards.get(image)
         rows.append(
             {
@@ -217,12 +218,12 @@ def recorded_hold_row(hold: RecordedHold, approvals: Iterable[Approval], remembe
                 "owner": shard.owner if shard else "",
                 "region": shard.region if shard else "",
                 "images": [image],
-                "accounts": sorted(losing),
+                "accounts": sorted(named),
                 "targets": [],
                 "share": "",
                 "rules": [],
-                "gained": 0,
-                "lost": len(losing),
+                "gained": len(named) if hold.gains else 0,
+                "lost": 0 if hold.gains else len(named),
                 "why": "held",
             }
         )
@@ -231,7 +232,7 @@ def recorded_hold_row(hold: RecordedHold, approvals: Iterable[Approval], remembe
         "since": moment(hold.since),
         "expires": moment(max(ends)) if ends else None,
         "why": hold.why,
-        "lost_pairs": len(hold.pairs),
+        "lost_pairs": 0 if hold.gains else len(hold.pairs),
         "changes": _sorted(rows),
     }
 
@@ -243,7 +244,7 @@ def approval_row(approval: Approval) -> Document:
         "expires": moment(expires(approval)),
         "who": approval.who,
         "reason": approval.reason,
-        "lost_pairs": len(approval.pairs),
+        "lost_pairs": 0 if approval.gains else len(approval.pairs),
     }
 
 

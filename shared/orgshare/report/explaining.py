@@ -17,11 +17,13 @@ from msgspec.structs import replace
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.losses import Cause, Loss
 from orgshare.decide.plan import Change, Hold, Pending, Refusal
+from orgshare.decide.planning import rules_of
 from orgshare.report.by_directory import ByDirectory
 from orgshare.report.channels import channels, target_named
 from orgshare.report.placing import Place, place_of, risks_of
+from orgshare.report.times import moment
 from orgshare.way.planning import Planned
-from orgshare.words import Image, Pair
+from orgshare.words import Image, Pair, is_account
 
 Answer = Literal["YES", "YES, FOR NOW", "NO"]
 
@@ -92,6 +94,9 @@ class _Pair:
         self.wanted = account in decision.wanted
         self.observing = planned.facts.policy.mode == "observe"
         self.by_directory = ByDirectory(planned, decision, account)
+        self.asking = account in decision.asking
+        self.until = decision.lingering.get(account)
+        self.rejected = self.pair in planned.rejected
         self.holds = self._holds()
         self.refusal = None if self.has else self._refusal()
         self.audiences = tuple(planned.decisions.audiences[index] for index in decision.rules)
@@ -127,7 +132,9 @@ class _Pair:
         return None
 
     def _holds(self) -> tuple[Hold, ...]:
-        """The holds of this run and of earlier ones that keep this pair's access."""
+        """The holds that keep this pair's access, or keep the pair from it."""
+        if self.asking:
+            return tuple(replace(hold, changes=(self._first(),)) for hold in self._with_pair())
         if self.loss is None:
             return ()
         direct = self.account in self.decision.direct and self.loss.cause != "channel"
@@ -140,13 +147,29 @@ class _Pair:
             why=_CAUSES[self.loss.cause],
             lost=1,
         )
-        held = [replace(hold, changes=(change,)) for hold in self.planned.plan.held if self.pair in hold.pairs]
-        return tuple(held)
+        return tuple(replace(hold, changes=(change,)) for hold in self._with_pair())
+
+    def _with_pair(self) -> Iterable[Hold]:
+        return (hold for hold in self.planned.plan.held if self.pair in hold.pairs)
+
+    def _first(self) -> Change:
+        """The first grant to a partner, which waits for a person."""
+        rules = rules_of(self.decision, self.planned.decisions.audiences, self.account)
+        return Change(
+            action="grant",
+            shard=self.image.shard,
+            images=(self.pair.image,),
+            accounts=(self.account,),
+            rules=rules,
+            why="wanted, and the first grant of the image to this partner",
+            gained=1,
+        )
 
     def _refusal(self) -> Refusal | None:
         """The refusal that keeps a wanted account out. Only the first accounts of a refusal are named in it."""
         by_directory = self.by_directory
-        if not self.wanted or self.account in self.decision.grants or by_directory.coming or by_directory.joining:
+        waiting = by_directory.coming or by_directory.joining or self.asking
+        if not self.wanted or self.account in self.decision.grants or waiting:
             return None
         refusals = self.decision.refusals
         named = next((refusal for refusal in refusals if self.account in refusal.accounts), None)
@@ -161,6 +184,10 @@ class _Pair:
         """What comes next, and whether it ends the access."""
         if self.loss is not None:
             return self._ahead_of_loss(self.loss)
+        if self.until is not None:
+            return f"no longer wanted: its direct grant is kept until {moment(self.until)}, and revoked then", True
+        if self.asking:
+            return "", False
         said = self._granting() or self.by_directory.ahead(has=self.has, refused=self.refusal is not None)
         if said:
             return said, False
@@ -182,8 +209,9 @@ class _Pair:
         cause, ends = _CAUSES[loss.cause], loss.cause != "channel"
         if self.holds:
             return f"{cause}; held: {self.holds[0].why}", ends
-        if self.observing:
-            return f"{cause}; mode observe revokes nothing", False
+        if self.observing or self.rejected:
+            stays = "a person rejected taking it away, so it stays until that changes"
+            return f"{cause}; {stays if self.rejected else 'mode observe revokes nothing'}", False
         if not loss.proven:
             return f"{cause}, which could not be confirmed; it is revoked once that is certain", True
         if self.by_directory.blocked():
@@ -194,7 +222,7 @@ class _Pair:
 
     def _under_way(self) -> Pending | None:
         entity = f"{self.pair.image}/{self.account}"
-        return next((pending for pending in self.decision.pending if pending.entity == entity), None)
+        return next((p for p in self.decision.pending if p.entity == entity and not p.until), None)
 
     def _found(self) -> Iterable[str]:
         if self.always is not None:
@@ -220,10 +248,15 @@ class _Pair:
         if self.account not in self.decision.ours:
             return f"granted{at} by somebody else"
         entry = self.planned.facts.ledgers[self.image.shard].entries(self.image.id)[self.account]
-        return f"granted{at} by orgshare" + (f" for rule {', '.join(sorted(entry.rules))}" if entry.rules else "")
+        kept = "; it left the organization, and safety.on_leave keeps it" if self.account in self.decision.kept else ""
+        rules = f" for rule {', '.join(sorted(entry.rules))}" if entry.rules else ""
+        return f"granted{at} by orgshare{rules}{kept}"
 
     def _withheld(self) -> str:
         """Why a wanted account does not have the image."""
+        if self.asking:
+            said = f"held: {self.holds[0].why}" if self.holds else "a person rejected the first grant to this partner"
+            return f"not granted yet; {said}"
         by_directory, failures = self.by_directory, self.by_directory.failures()
         if self.refusal is not None:
             return "; ".join((f"refused: {self.refusal.reason}", *failures))
@@ -246,7 +279,10 @@ class _Pair:
             gap = self.loss is not None and self.loss.cause == "channel"
             does = "change it to a direct grant, perhaps with a gap" if gap else "revoke it"
             return f"«orgshare approve {self.holds[0].id}» lets the next apply {does}; doing nothing keeps it"
-        if self.loss is not None:
+        if self.rejected or self.account in self.decision.kept:
+            ends = "it is held anew when its cause changes; to end it now, revoke it by hand"
+            return ends if self.rejected else "safety.on_leave: revoke would end it"
+        if self.loss is not None or self.until is not None:
             return "to keep it, name the account in the audience of a rule that selects the image"
         wanting, by_hand = [place.where() for place in self.places if place.wants], self.by_directory.by_hand()
         if wanting:
@@ -263,6 +299,9 @@ class _Pair:
 
     def _change_then(self) -> str:
         """How somebody who cannot use the image would come to have it."""
+        if self.asking:
+            again = "take it out of the audience and put it back after a run: then a person is asked again"
+            return f"«orgshare approve {self.holds[0].id}» lets the next apply grant it" if self.holds else again
         joining = self.by_directory.joining is not None
         if self.account in self.decision.grants or joining:
             does = "shares it" if joining else "grants it"
@@ -286,7 +325,7 @@ class _Pair:
 
     def _risks(self) -> tuple[str, ...]:
         facts = self.planned.facts
-        whole = sorted(target for target in self.decision.directory.targets if not target.isdigit())
+        whole = sorted(target for target in self.decision.directory.targets if not is_account(target))
         folders = tuple(target_named(target, facts.organization) for target in whole)
         found = (
             risk
@@ -308,7 +347,12 @@ class _Pair:
             return
         if self.account in self.decision.grants:
             yield Pending("", entity, "grant due", "")
-        if self.loss is not None and not self.holds and not self.by_directory.blocked():
+        if self.until is not None:
+            why = "not wanted any more: its direct grant is kept"
+            entry = self.planned.facts.ledgers[self.image.shard].entries(self.image.id)[self.account]
+            since = entry.unwanted or self.planned.now
+            yield Pending("", entity, f"{why} until {moment(self.until)}", since.isoformat(), moment(self.until))
+        if self.loss is not None and not self.holds and not self.rejected and not self.by_directory.blocked():
             for _, cut in self.by_directory.cuts:
                 yield Pending(cut.share, cut.entity, "disassociation due", "")
             if self.account in self.decision.direct or not self.by_directory.cuts:

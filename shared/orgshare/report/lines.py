@@ -12,6 +12,8 @@ from typing import TypeVar
 from rich.cells import cell_len
 from rich.text import Text
 
+from orgshare.words import counted as counted  # noqa: PLC0414  # a shape of text like the others here
+
 GAINED, LOST, HELD, REFUSED = "+", "-", "~", "!"
 
 STYLES = {GAINED: "green", LOST: "red", HELD: "yellow", REFUSED: "magenta"}
@@ -59,11 +61,6 @@ def columns(rows: Iterable[Sequence[Cell]], *, indent: int = 0, right: frozenset
         made.rstrip()
         lines.append(made)
     return lines
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 pair``, ``2 pairs``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def some(items: Sequence[Item], most: int | None) -> tuple[Sequence[Item], int]:

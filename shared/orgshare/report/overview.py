@@ -61,11 +61,12 @@ class Overview(Struct, frozen=True):
 def overview(planned: Planned) -> Overview:
     """The overview of one run."""
     held = frozenset(pair for hold in planned.plan.held for pair in hold.pairs)
+    staying = held | planned.rejected
     decisions = planned.decisions.images
-    changing = {shard: _Changing(each, held) for shard, each in planned.decisions.shards.items()}
+    changing = {shard: _Changing(each, staying) for shard, each in planned.decisions.shards.items()}
 
     def counts_of(decision: ImageDecision, wanted: frozenset[str] | None = None, rule: str | None = None) -> Counts:
-        return _counts(decision, changing[decision.image.shard], held, wanted, rule)
+        return _counts(decision, changing[decision.image.shard], held, staying, wanted, rule)
 
     by_image = {decision.image.id: counts_of(decision) for decision in decisions}
     unread = [reading.image for reading in planned.looked.readings if reading.grants is None]
@@ -109,17 +110,21 @@ def _counts(
     decision: ImageDecision,
     changing: _Changing,
     held: frozenset[Pair],
+    staying: frozenset[Pair],
     wanted: frozenset[str] | None = None,
     rule: str | None = None,
 ) -> Counts:
-    """The counts of an image, or of one rule's part in it."""
+    """The counts of an image, or of one rule's part in it. ``staying`` pairs are held, or a person rejected them."""
     wanted = decision.wanted if wanted is None else wanted & decision.wanted
     losses = [loss.pair for loss in decision.losses if rule is None or rule in loss.rules]
-    due = sum(pair not in held and (pair.account in decision.direct or pair not in changing.staying) for pair in losses)
+    due = sum(
+        pair not in staying and (pair.account in decision.direct or pair not in changing.staying) for pair in losses
+    )
     has = wanted & decision.has()
     missing = wanted - has
     arriving = missing & _arriving(decision, changing)
     waiting = missing & _under_way(decision)
+    asking = frozenset(a for a in missing.intersection(decision.asking) if Pair(decision.image.id, a) in held)
     refused = _refused(decision, missing, rule)
     if not refused:
         waiting |= (missing & decision.directory.accounts) - arriving
@@ -132,7 +137,7 @@ def _counts(
         due=len(arriving) + due,
         pending=len(waiting),
         refused=refused,
-        held=sum(pair in held for pair in losses),
+        held=sum(pair in held for pair in losses) + len(asking),
     )
 
 
@@ -152,6 +157,7 @@ def _under_way(decision: ImageDecision) -> frozenset[str]:
 
 def _refused(decision: ImageDecision, missing: frozenset[str], rule: str | None) -> int:
     """Refused accounts. A refusal names only the first of many, so whoever is left of a rule counts as refused."""
+    missing -= frozenset(decision.asking)
     if rule is None:
         return sum(refusal.accounts_total for refusal in decision.refusals)
     if all(len(refusal.accounts) == refusal.accounts_total for refusal in decision.refusals):

@@ -73,13 +73,23 @@ def report_lines(applied: Document, names: Names) -> list[Text]:
     return [*_spaced(blocks), *([Text()] if blocks else []), *_outcome_summary(applied)]
 
 
+def is_gain(hold: Document) -> bool:
+    """Whether a hold is of pairs that would be gained."""
+    return any(change["action"] == "grant" for change in hold["changes"])
+
+
+def _held_pairs(hold: Document) -> int:
+    gained: int = sum(change["gained"] for change in hold["changes"])
+    return gained + int(hold["lost_pairs"])
+
+
 def hold_lines(hold: Document, names: Names, *, most_images: int | None, most_accounts: int | None) -> list[Text]:
-    """One hold: how much, since when, why, and who would lose what."""
+    """One hold: how much, since when, why, and who would lose or gain what."""
     changes = sorted(hold["changes"], key=lambda change: change["images"])
     images = {image for change in changes for image in change["images"]}
     head = line(
         symbol(HELD, hold["id"]),
-        f"  {counted(hold['lost_pairs'], 'pair')} of {counted(len(images), 'image')}, since {_time(hold['since'])}: ",
+        f"  {counted(_held_pairs(hold), 'pair')} of {counted(len(images), 'image')}, since {_time(hold['since'])}: ",
         hold["why"],
     )
     chosen, _ = some(changes, most_images)
@@ -277,8 +287,12 @@ def _joined(parts: Iterable[Cell]) -> list[Cell]:
 def _sections(report: Mapping[str, Any], names: Names, most: int | None) -> list[list[Text]]:
     """What does not belong to one image's changes: held, pending, findings, unread."""
     sections = []
-    if report.get("held"):
-        sections.append(_held(report["held"], names, most))
+    holds = report.get("held", ())
+    losing, gaining = [h for h in holds if not is_gain(h)], [h for h in holds if is_gain(h)]
+    if losing:
+        sections.append(_held("held: they keep access until a person decides", losing, names, most))
+    if gaining:
+        sections.append(_held("held: they have no access until a person decides", gaining, names, most))
     if report.get("pending"):
         sections.append([heading("under way"), *_pending(report["pending"], names, most)])
     if report.get("findings"):
@@ -289,8 +303,8 @@ def _sections(report: Mapping[str, Any], names: Names, most: int | None) -> list
     return sections
 
 
-def _held(holds: Sequence[Document], names: Names, most: int | None) -> list[Text]:
-    lines = [heading("held: they keep access until a person decides")]
+def _held(title: str, holds: Sequence[Document], names: Names, most: int | None) -> list[Text]:
+    lines = [heading(title)]
     for hold in holds:
         lines += [
             line("  ", each)
@@ -360,7 +374,7 @@ def _limited(rows: Sequence[Sequence[str]], most: int | None) -> list[Text]:
 def _plan_summary(plan: Document) -> Text:
     """The last line of a plan."""
     summary, changes = plan["summary"], plan["changes"]
-    held = sum(hold["lost_pairs"] for hold in plan["held"])
+    held = sum(map(_held_pairs, plan["held"]))
     refused = sum(refusal["accounts_total"] for refusal in plan["refused"])
     aside: list[Cell] = [
         *([symbol(HELD, f"{counted(held, 'pair')} held")] if held else []),

@@ -1,8 +1,9 @@
 """Execute and record: from a plan to a changed cloud, with ownership written down before and after.
 
-Shard by shard: the intentions are committed; resource shares are created, recorded and filled; grants are made and
-revoked, image by image in parallel; what should leave a share leaves it; what the readings then showed is committed. A
-shard whose state somebody else writes to at this moment is left to them.
+Shard by shard: the lease is taken with the intentions written down; resource shares are created, recorded and filled;
+grants are made and revoked, image by image in parallel; what should leave a share leaves it; what the readings then
+showed is written down, with the history, and the lease let go. A shard that another run holds is left to it, one that
+is paused to whoever paused it.
 
 What can go wrong: a run that dies. Whatever was made by then was intended in the state before, so the next run knows
 it for its own, sees what is missing, and finishes.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,17 +21,19 @@ from msgspec.structs import replace
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
-from orgshare.errors import Busy, VendorError
+from orgshare.errors import Busy, OutOfTime, Paused, StopShard, VendorError
 from orgshare.execute.sharing import Outcome, Work, carry_out
 from orgshare.focus import Focus
 from orgshare.guard import remember
 from orgshare.ledger import Ledger
+from orgshare.record.history import write_history
+from orgshare.record.lease import Lease
 from orgshare.record.ownership import absences, intended, reason_of, recorded, settled, settled_rows
 from orgshare.seen import see
 from orgshare.way.planning import Planned, make_plan
-from orgshare.way.runtime import Runtime
+from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.way.shares import ShareResult, Shares
-from orgshare.words import Shard
+from orgshare.words import Incomplete, Shard
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -42,18 +46,24 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """What a run did. ``plan`` is what it set out to do, completed by what the cloud refused on the way."""
+    """What a run did. ``plan`` is what it set out to do, completed by what the cloud refused on the way.
+
+    ``stopped`` are the shards in which work was ended before its end, and why.
+    """
 
     planned: Planned
     plan: Plan
     done: tuple[Change, ...] = ()
     failed: tuple[Failure, ...] = ()
+    stopped: Mapping[Shard, StopShard] = MappingProxyType({})
 
 
 class _ShardResult(Struct, frozen=True):
+    """What became of one shard; ``stopped`` says why nothing more was written there before its end."""
+
     outcomes: tuple[Outcome, ...] = ()
     shares: ShareResult = ShareResult()
-    busy: str = ""
+    stopped: StopShard | None = None
 
 
 def apply(runtime: Runtime, focus: Focus) -> Applied:
@@ -67,18 +77,19 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
         return Applied(planned=planned, plan=planned.plan)
     facts = planned.facts
     try:
-        runtime.state.update_seen(
-            lambda before: see(before, facts.organization, facts.proof.departed, planned.now),
-            run=runtime.run,
-            now=planned.now,
-        )
-        runtime.state.update_guard(
-            lambda record: remember(record, planned.plan.held, planned.judged, began_with=planned.record),
-            run=runtime.run,
-            now=planned.now,
-        )
+        with asking_the_state():
+            runtime.state.update_seen(
+                lambda before: see(before, facts.organization, facts.proof.departed, planned.now), run=runtime.run
+            )
+            runtime.state.update_guard(
+                lambda record: remember(
+                    record, planned.plan.held, planned.judged, began_with=planned.record, rejected=planned.rejected
+                ),
+                run=runtime.run,
+            )
     except Busy as error:
-        return Applied(planned=planned, plan=_with(planned.plan, findings=[Finding("busy", "", "", str(error))]))
+        plan = _with(planned.plan, findings=[Finding("busy", "", "", str(error))])
+        return Applied(planned=planned, plan=plan, stopped=dict.fromkeys(planned.looked.services, error))
     changes: dict[Shard, list[Change]] = defaultdict(list)
     for change in planned.plan.changes:
         changes[change.shard].append(change)
@@ -90,33 +101,74 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
 
 
 def _carry_out_shard(runtime: Runtime, planned: Planned, shard: Shard, changes: list[Change]) -> _ShardResult:
+    """Write down what was read and what is intended, and do it as long as the lease allows."""
     before = planned.looked.states[shard]
     decisions = tuple(d for d in planned.decisions.images if d.image.shard == shard)
-    readings = {r.image.id: r.grants for r in planned.looked.readings if r.grants is not None}
-    ledger = _settled(planned, shard, decisions)
-    granting = [d for d in decisions if d.grants]
-    ledger = intended(ledger, planned.facts, planned.decisions, granting)
-    shares = Shares(runtime, planned, shard, changes)
-    ledger = shares.intended(ledger)
-    number = before.number
+    settled_ledger = _settled(planned, shard, decisions)
+    try:
+        if not changes:
+            if settled_ledger != before.ledger:
+                _remember(runtime, planned, shard, before.ledger, settled_ledger)
+                runtime.state.write(shard, before, settled_ledger, run=runtime.run)
+            return _ShardResult()
+        if why := runtime.state.paused(shard):
+            raise Paused(f"{shard}: {why}; nothing is written there until «orgshare resume»")
+        granting = [d for d in decisions if d.grants]
+        running = [loss for loss in planned.running if loss.shard == shard]
+        ledger = intended(settled_ledger, planned.facts, planned.decisions, granting, running)
+        shares = Shares(runtime, planned, shard, changes)
+        ledger = shares.intended(ledger)
+        lease = runtime.state.take(
+            shard, before, ledger, run=runtime.run, seconds=runtime.lease, clocks=runtime.clocks()
+        )
+    except VendorError as error:
+        return _ShardResult(stopped=StopShard(f"{shard}: the state does not answer: {error}"))
+    except StopShard as error:
+        return _ShardResult(stopped=error)
+    return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease)
+
+
+def _with_lease(
+    runtime: Runtime,
+    planned: Planned,
+    shard: Shard,
+    changes: list[Change],
+    decisions: tuple[ImageDecision, ...],
+    shares: Shares,
+    ledger: Ledger,
+    lease: Lease,
+) -> _ShardResult:
+    before = planned.looked.states[shard].ledger
     outcomes: tuple[Outcome, ...] = ()
     try:
-        if ledger != before.ledger or changes:
-            number = runtime.state.commit(shard, number, ledger, run=runtime.run, now=runtime.now())
-        if changes:
-            ledger, number = shares.create(ledger, number)
-            shares.fill()
-            works = _works(changes, decisions, readings)
-            service = planned.looked.services[shard]
-            outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
-            shares.empty()
-            covered = {d.image.id: d.staying.sure for d in decisions}
-            after = shares.recorded(recorded(ledger, outcomes, planned.now, covered))
-            if after != ledger:
-                runtime.state.commit(shard, number, after, run=runtime.run, now=runtime.now())
-    except Busy as error:
-        return _ShardResult(outcomes, shares.result(), str(error))
-    return _ShardResult(outcomes, shares.result())
+        ledger = shares.create(ledger, lease)
+        shares.fill()
+        service = runtime.cloud.images(shard, before_write=lease.check)
+        works = _works(changes, decisions, planned)
+        outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
+        shares.empty()
+        covered = {d.image.id: d.staying.sure for d in decisions}
+        reached = {d.image.id: d.coverage.possible for d in decisions}
+        after = shares.recorded(recorded(ledger, outcomes, planned.now, covered=covered, reached=reached))
+        _remember(runtime, planned, shard, before, after)
+        lease.release(after)
+    except StopShard as error:
+        return _ShardResult(outcomes, shares.result(), error)
+    except VendorError as error:
+        stopped = StopShard(f"{shard}: the state does not answer: {error}")
+        return _ShardResult(outcomes, shares.result(), stopped)
+    except (Exception, KeyboardInterrupt):
+        lease.let_go()
+        raise
+    failures = (*(outcome.failed for outcome in outcomes), *(error for _, error in shares.result().failed))
+    return _ShardResult(outcomes, shares.result(), next((f for f in failures if isinstance(f, StopShard)), None))
+
+
+def _remember(runtime: Runtime, planned: Planned, shard: Shard, before: Ledger, after: Ledger) -> None:
+    """Add to the history what is about to be written down."""
+    number = planned.looked.states[shard].number + 1
+    store = runtime.state.store
+    write_history(store, shard, number, before, after, run=runtime.run, now=planned.now)
 
 
 def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...]) -> Ledger:
@@ -126,6 +178,7 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     decided = planned.decisions.shards.get(shard)
     ledger = settled_rows(decided.ledger, decided, decisions) if decided is not None else before
     ledger = settled(ledger, planned.facts, planned.decisions, decisions, readings)
+    ledger = ledger.with_reached({d.image.id: d.shared & d.coverage.associated for d in decisions})
     return absences(
         ledger,
         planned.looked.absent & before.grants.keys(),
@@ -133,15 +186,14 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     )
 
 
-def _works(
-    changes: Iterable[Change], decisions: tuple[ImageDecision, ...], readings: Mapping[str, tuple[object, ...]]
-) -> list[Work]:
+def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], planned: Planned) -> list[Work]:
     """The direct grants and revokes, image by image."""
     accounts: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for change in changes:
         if change.action in ("grant", "revoke"):
             accounts[change.images[0]][change.action] = change.accounts
     by_id = {decision.image.id: decision for decision in decisions}
+    readings = {r.image.id: r.grants for r in planned.looked.readings if r.grants is not None}
     return [
         Work(
             image=image,
@@ -149,6 +201,7 @@ def _works(
             remove=wanted.get("revoke", ()),
             rows=len(readings[image]),
             quota=by_id[image].quota,
+            covered=by_id[image].coverage.possible,
         )
         for image, wanted in sorted(accounts.items())
     ]
@@ -156,7 +209,7 @@ def _works(
 
 def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
     outcomes = {outcome.image: outcome for result in results.values() for outcome in result.outcomes}
-    busy = [Finding("busy", "", "", result.busy) for result in results.values() if result.busy]
+    stopped = [result.stopped for result in results.values() if result.stopped is not None]
     done: list[Change] = []
     failed: list[Failure] = []
     pending: list[Pending] = []
@@ -172,7 +225,7 @@ def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
         carried, left, error = _what_became(change, outcome)
         if carried:
             done.append(_part(change, carried))
-        if left:
+        if left and not isinstance(error, StopShard):
             failed.append(failure(_part(change, left), error))
         pending += _not_seen_yet(planned, change, outcome)
         if change.action == "grant":
@@ -183,17 +236,35 @@ def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
             ]
     for result in results.values():
         done += result.shares.done
-        failed += [failure(change, error) for change, error in result.shares.failed]
+        failed += [failure(c, error) for c, error in result.shares.failed if not isinstance(error, StopShard)]
         pending += result.shares.pending
         refused += result.shares.refused
-    findings = [*busy, *unremovable, *(f for result in results.values() for f in result.shares.findings)]
-    plan = _with(planned.plan, findings=findings, pending=pending, refused=refused)
+    findings = [*_stops(stopped), *unremovable, *(f for result in results.values() for f in result.shares.findings)]
+    incomplete = [Incomplete("shard", str(shard), str(r.stopped)) for shard, r in results.items() if _unwritten(r)]
+    plan = _with(planned.plan, findings=findings, pending=pending, refused=refused, incomplete=incomplete)
     return Applied(
         planned=planned,
         plan=plan,
         done=in_order(done),
         failed=tuple(sorted(failed, key=lambda f: (f.change.action, f.change.shard, f.change.images, f.change.share))),
+        stopped={shard: result.stopped for shard, result in results.items() if result.stopped is not None},
     )
+
+
+def _stops(stopped: Iterable[StopShard]) -> Iterable[Finding]:
+    """Why work in a shard was ended before its end, where that is for nobody to mend."""
+    for error in stopped:
+        if isinstance(error, Busy):
+            yield Finding("busy", "", "", str(error))
+        elif isinstance(error, Paused):
+            yield Finding("paused", "", "", str(error))
+        elif isinstance(error, OutOfTime):
+            yield Finding("out-of-time", "", "", str(error))
+
+
+def _unwritten(result: _ShardResult) -> bool:
+    """Whether a shard's work was ended because its state did not answer."""
+    return result.stopped is not None and not isinstance(result.stopped, (Busy, Paused, OutOfTime))
 
 
 def _what_became(change: Change, outcome: Outcome) -> tuple[list[str], list[str], Exception | None]:
@@ -272,10 +343,12 @@ def _with(
     findings: Iterable[Finding] = (),
     pending: Iterable[Pending] = (),
     refused: Iterable[Refusal] = (),
+    incomplete: Iterable[Incomplete] = (),
 ) -> Plan:
     return replace(
         plan,
         findings=tuple(sorted({*plan.findings, *findings})),
         pending=tuple(sorted({*plan.pending, *pending})),
         refused=tuple(sorted((*plan.refused, *refused), key=lambda r: (r.image, r.reason, r.accounts))),
+        incomplete=tuple(sorted({*plan.incomplete, *incomplete})),
     )

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from orgshare.decide.audience import Resolved, resolve_all
-from orgshare.decide.coverage import NO_COVERAGE, NOBODY, Coverage, Reach, coverage_of_images
+from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images
 from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector
 from orgshare.decide.targets import trees_needed
@@ -31,8 +31,8 @@ from orgshare.policy.model import Policy
 from orgshare.ports import Directory, ImageService, ShareService
 from orgshare.record.state import ShardState, check_directory
 from orgshare.seen import Seen
-from orgshare.way.runtime import Runtime
-from orgshare.words import Image, ImageReading, Incomplete, Organization, Shard, Sharing
+from orgshare.way.runtime import Runtime, asking_the_state
+from orgshare.words import NOBODY, Image, ImageReading, Incomplete, Organization, Shard, Sharing, is_folder
 
 ASKED_BY_ID = 20
 """Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
@@ -71,6 +71,7 @@ class _Listing(Struct, frozen=True):
 
     shard: Shard
     service: ImageService | None
+    shares: ShareService | None = None
     sharing: Sharing | None = None
     images: tuple[Image, ...] = ()
     absent: frozenset[str] = frozenset()
@@ -81,22 +82,22 @@ class _Listing(Struct, frozen=True):
 def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     """Read what the focus asks for. Raises ``StopRun`` or ``ConfigurationError`` when there is no run to be had."""
     policy = runtime.policy
-    seen = runtime.state.seen()
-    known = {shard: runtime.state.read(shard) for shard in runtime.state.shards()}
+    with asking_the_state():
+        seen = runtime.state.seen()
+        known = {shard: runtime.state.read(shard) for shard in runtime.state.shards()}
     entities = {e for state in known.values() for rows in state.ledger.shares.values() for e in rows}
-    directory, organization, contradicted = _organization(
-        runtime, frozenset(e for e in entities if e.startswith("fd-"))
-    )
+    directory, organization, contradicted = _organization(runtime, frozenset(filter(is_folder, entities)))
     check_directory(runtime.state, organization.id)
     audiences = resolve_all(policy, organization, now.date())
     select = selector(policy)
     _check_accounts(runtime, organization)
     shards, incomplete = _shards(runtime, focus)
-    states = known | {shard: runtime.state.read(shard) for shard in shards if shard not in known}
+    states = known | {shard: ShardState(Ledger(), 0) for shard in shards if shard not in known}
     listings = tuple(runtime.executor.map(lambda shard: _list(runtime, focus, shard, states[shard].ledger), shards))
     sharing = {li.shard: li.sharing for li in listings if li.service is not None and li.sharing is not None}
     reach = Reach(organization, policy.directory.nested_folder_targets, NOBODY, NOBODY)
-    covered = {shard: coverage_of_images(each.shares, reach, now) for shard, each in sharing.items()}
+    by_account = any(selection.accounts for selection in focus.selections)
+    covered = {s: coverage_of_images(each.shares, reach, now) for s, each in sharing.items()} if by_account else {}
     readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered)
     incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
     incomplete += [
@@ -106,7 +107,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         organization=organization,
         directory=directory,
         services={li.shard: li.service for li in listings if li.service is not None},
-        share_services={shard: runtime.cloud.shares(shard) for shard in sharing},
+        share_services={li.shard: li.shares for li in listings if li.service is not None and li.shares is not None},
         sharing=sharing,
         seen=seen,
         contradicted=contradicted,
@@ -193,16 +194,17 @@ def _shards(runtime: Runtime, focus: Focus) -> tuple[list[Shard], list[Incomplet
 def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _Listing:
     try:
         service = runtime.cloud.images(shard)
-        sharing = read_sharing(runtime.cloud.shares(shard), shard, ledger.shares)
+        shares = runtime.cloud.shares(shard)
+        sharing = read_sharing(shares, shard, ledger.shares.keys() | ledger.made)
         selections = focus.of_shard(shard)
         ids = frozenset[str]().union(*(selection.images for selection in selections))
         if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
             found, _, unread = _ask_by_id(service, ids)
-            return _Listing(shard, service, sharing, found, unread=unread)
+            return _Listing(shard, service, shares, sharing, found, unread=unread)
         images = list_images(service, shard)
         known = ledger.grants.keys() if focus.is_sweep() else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
-        return _Listing(shard, service, sharing, (*images, *found), absent, unread)
+        return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
     except (VendorError, IncompleteRead) as error:
         return _Listing(shard, None, error=str(error))
 
@@ -249,7 +251,7 @@ def _readings(
             rules = select(image)
             known = image.id in ledger.grants
             chosen = [audiences[index] for index in rules]
-            coverage = covered[listing.shard].get(image.id, NO_COVERAGE)
+            coverage = covered.get(listing.shard, {}).get(image.id, NO_COVERAGE)
             if not rules and not known and image.id not in shared:
                 unselected.append(image)
             elif not any(_takes(selection, image, chosen, ledger, coverage) for selection in selections):

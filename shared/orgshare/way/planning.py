@@ -21,10 +21,10 @@ from orgshare.decide.decisions import Decisions
 from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Finding, Hold, Plan
-from orgshare.decide.planning import assemble
+from orgshare.decide.planning import assemble, running, waiting
 from orgshare.errors import VendorError
 from orgshare.focus import Focus
-from orgshare.guard import GuardRecord, baseline, guard
+from orgshare.guard import NO_PAIRS, GuardRecord, baseline, guard
 from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
 from orgshare.seen import see
@@ -34,7 +34,10 @@ from orgshare.words import Pair
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """A plan with everything that it rests on. ``judged`` says which pairs the run came to a conclusion about."""
+    """A plan with everything that it rests on. ``judged`` says which pairs the run came to a conclusion about.
+
+    ``running`` are the losses that its changes bring about, ``rejected`` the pairs that stay because a person said so.
+    """
 
     plan: Plan
     facts: Facts
@@ -43,6 +46,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     judged: Callable[[Pair], bool]
     record: GuardRecord
     now: datetime
+    running: tuple[Loss, ...] = ()
+    rejected: frozenset[Pair] = NO_PAIRS
 
 
 class _Guarded(Struct, frozen=True):
@@ -51,10 +56,12 @@ class _Guarded(Struct, frozen=True):
     facts: Facts
     decisions: Decisions
     holds: tuple[Hold, ...]
+    rejected: frozenset[Pair]
     judged: Callable[[Pair], bool]
 
     def held(self) -> frozenset[Pair]:
-        return frozenset(pair for hold in self.holds for pair in hold.pairs)
+        """The pairs that are not lost now, whatever the decisions say: a person has to agree, or said no."""
+        return waiting(self.holds) | self.rejected
 
 
 def make_plan(runtime: Runtime, focus: Focus) -> Planned:
@@ -77,15 +84,24 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         settled=seen.settled(now, runtime.policy.directory.settle),
         established=seen.established(now, runtime.policy.directory.settle),
         elsewhere={**seen.vanished(), **seen.moved(now, runtime.policy.directory.settle)},
+        released=record.approved(now, gains=True),
     )
     guarded = _proven(runtime, looked, facts, record)
     facts, decisions = guarded.facts, guarded.decisions
-    if guarded.holds:
+    if guarded.held():
         facts = replace(facts, held=guarded.held())
         decisions = decide(facts)
     orphans = _orphans(looked) if focus.is_sweep() else ()
     findings = (*looked.findings, *orphans)
-    plan = assemble(facts, decisions, guarded.holds, findings=findings, incomplete=looked.incomplete)
+    plan = assemble(
+        facts,
+        decisions,
+        guarded.holds,
+        rejected=guarded.rejected,
+        findings=findings,
+        incomplete=looked.incomplete,
+    )
+    approved = record.approved(now)
     return Planned(
         plan=plan,
         facts=facts,
@@ -94,6 +110,8 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         judged=guarded.judged,
         record=record,
         now=now,
+        running=tuple(replace(loss, approved=loss.pair in approved) for loss in running(decisions, guarded.held())),
+        rejected=guarded.rejected,
     )
 
 
@@ -101,7 +119,7 @@ def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord)
     """Decide and guard until every loss that would run has been asked for. Each round asks for more, so it ends."""
     asked: frozenset[Pair] = frozenset()
     while True:
-        guarded = _guarded(facts, record, asked)
+        guarded = _guarded(looked, facts, record, asked)
         held = guarded.held()
         doubts = [
             loss
@@ -117,34 +135,53 @@ def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord)
         facts = _ask(runtime, looked, facts, doubts)
 
 
-def _guarded(facts: Facts, record: GuardRecord, asked: frozenset[Pair]) -> _Guarded:
+def _guarded(looked: Looked, facts: Facts, record: GuardRecord, asked: frozenset[Pair]) -> _Guarded:
     """What the guard holds. A loss that was asked for in vain counts; what a lying listing shows does not."""
     decisions = decide(facts)
     losses = decisions.losses()
     in_vain = {loss.pair for loss in losses if not loss.proven and loss.pair in asked}
     misled = {loss.pair for loss in losses if facts.proof.contradicted and loss.hangs_on_listing}
-    judged = _judged(facts, decisions, frozenset(in_vain | misled))
+    judged = _judged(looked, facts, decisions, record, frozenset(in_vain | misled))
+    limits = facts.policy.limits
     holds = guard(
         (loss for loss in losses if loss.pair not in misled),
-        base=baseline(decisions, facts.ledgers, make_reach(facts), len(facts.organization.members)),
-        limits=facts.policy.limits,
+        asking=decisions.asking(),
+        base=baseline(
+            decisions,
+            facts.ledgers,
+            make_reach(facts),
+            facts.organization.members,
+            now=facts.now,
+            window=limits.window,
+        ),
+        limits=limits,
         record=record,
         judged=judged,
         now=facts.now,
     )
-    return _Guarded(facts, decisions, holds, judged)
+    return _Guarded(facts, decisions, holds, record.rejected(losses, decisions.asking()), judged)
 
 
-def _judged(facts: Facts, decisions: Decisions, doubted: frozenset[Pair]) -> Callable[[Pair], bool]:
-    """Which pairs this run came to a conclusion about: what it read and does not doubt, and what is not ours at all."""
+def _judged(
+    looked: Looked, facts: Facts, decisions: Decisions, record: GuardRecord, doubted: frozenset[Pair]
+) -> Callable[[Pair], bool]:
+    """Which pairs this run came to a conclusion about: what it read and does not doubt, and what is not ours at all.
+
+    What is only about to become ours, and the grants of others, no ledger tells: of these, only a run that read
+    everything knows that their image is not there any more.
+    """
     undecided = {decision.image.id: decision.undecided for decision in decisions.images}
-    shared = {e for ledger in facts.ledgers.values() for rows in ledger.shares.values() for e in rows}
+    ledgers = tuple(facts.ledgers.values())
+    shared = {e for ledger in ledgers for rows in ledger.shares.values() for e in rows}
+    asked = record.asked()
+    whole = facts.sweep and not looked.incomplete and all(r.grants is not None for r in looked.readings)
 
     def judged(pair: Pair) -> bool:
         if pair.image in undecided:
             return pair not in doubted and pair.account not in undecided[pair.image]
-        known = any(pair.account in ledger.entries(pair.image) for ledger in facts.ledgers.values())
-        return not known and pair.image not in shared
+        if pair in asked or any(pair.account in ledger.strangers.get(pair.image, {}) for ledger in ledgers):
+            return whole
+        return pair.image not in shared and not any(pair.account in ledger.entries(pair.image) for ledger in ledgers)
 
     return judged
 

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from datetime import datetime
 
 from msgspec import Struct
 
+from orgshare.errors import StopRun, VendorError
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud
+from orgshare.record.lease import Clocks
 from orgshare.record.state import State
 
 
-class Runtime(Struct, frozen=True):
-    """One run's surroundings. ``run`` names it in the state and in the user agent."""
+class Runtime(Struct, frozen=True, kw_only=True):
+    """One run's surroundings. ``run`` names it in the state and in the user agent.
+
+    ``lease`` is in seconds. ``monotonic`` are seconds that only go forward, whatever happens to the time of day.
+    """
 
     policy: Policy
     cloud: Cloud
     state: State
     executor: Executor
     now: Callable[[], datetime]
+    monotonic: Callable[[], float]
     run: str
+    lease: float
+
+    def clocks(self) -> Clocks:
+        """Both clocks, for a lease."""
+        return Clocks(self.now, self.monotonic)
+
+
+@contextmanager
+def asking_the_state() -> Iterator[None]:
+    """Without an answer of the state there is no run: ``StopRun``."""
+    try:
+        yield
+    except VendorError as error:
+        raise StopRun(f"the state does not answer: {error}") from error

@@ -15,16 +15,17 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.decide.plan import Change, Finding, Pending, Reason, Refusal, first_accounts
-from orgshare.decide.refusals import remedy_of
+from orgshare.decide.plan import Change, Finding, Pending, Refusal, first_accounts
+from orgshare.decide.refusals import reason_of_setback, remedy_of
 from orgshare.decide.shares import AUDIENCE, DEPLOYMENT, STATE, Joining
-from orgshare.errors import CredentialsRefused, IncompleteRead, OrgshareError, Refused, VendorError
+from orgshare.errors import ENDS_WORK, OrgshareError, Refused, VendorError
 from orgshare.execute.associating import ShareOutcome, associate, create_share, disassociate, unknown_rows
 from orgshare.ledger import Ledger
+from orgshare.record.lease import Lease
 from orgshare.record.ownership import associations_intended, associations_recorded, creation_recorded
 from orgshare.way.planning import Planned
 from orgshare.way.runtime import Runtime
-from orgshare.words import Shard
+from orgshare.words import NOBODY, Shard, is_account
 
 LONGEST_NAME = 50
 """Characters of a share's name.
@@ -48,9 +49,9 @@ class Shares:
 
     def __init__(self, runtime: Runtime, planned: Planned, shard: Shard, changes: Iterable[Change]) -> None:
         self._runtime, self._planned, self._shard = runtime, planned, shard
-        self._service = planned.looked.share_services[shard]
+        self._service = planned.looked.share_services[shard]  # reads; nothing is written before ``create``
         self._reading = planned.looked.sharing[shard].shares
-        self._decision = planned.decisions.shards.get(shard)
+        self._decision = planned.decisions.shards[shard]
         changes = tuple(changes)
         self._creating = [change for change in changes if change.action == "create-share"]
         self._joining = [change for change in changes if change.action == "associate"]
@@ -68,30 +69,31 @@ class Shares:
                 ledger = self._intend(ledger, change.share, change)
         return ledger
 
-    def create(self, ledger: Ledger, number: int) -> tuple[Ledger, int]:
-        """Create the shares that are missing, and record them with what is about to join them. May raise ``Busy``."""
+    def create(self, ledger: Ledger, lease: Lease) -> Ledger:
+        """Create the shares that are missing, and record them with what is about to join them. May raise
+        ``StopShard``. From here on everything is written as long as the lease allows."""
+        self._service = self._runtime.cloud.shares(self._shard, before_write=lease.check)
         if not self._creating:
-            return ledger, number
+            return ledger
         known = frozenset(share.id for share in self._reading)
         for change in self._creating:
             try:
                 share = create_share(self._service, self._name(change.audience), self._tags(change.audience), known)
-            except (VendorError, IncompleteRead, CredentialsRefused) as error:
+            except ENDS_WORK as error:
                 self._not_created[change.audience] = error
                 if isinstance(error, VendorError):
                     ledger = creation_recorded(ledger, error, self._planned.now)
                 continue
             self._created[change.audience] = share.id
-            ledger = creation_recorded(ledger, None, self._planned.now)
+            ledger = creation_recorded(ledger, None, self._planned.now).with_made(share.id)
             if not share.firm:
                 self._not_ready.add(share.id)
                 continue
             for joining in self._joining:
                 if not joining.share and joining.audience == change.audience:
                     ledger = self._intend(ledger, share.id, joining)
-        return ledger, self._runtime.state.commit(
-            self._shard, number, ledger, run=self._runtime.run, now=self._runtime.now()
-        )
+        lease.commit(ledger)
+        return ledger
 
     def fill(self) -> None:
         """Let everything join."""
@@ -120,7 +122,7 @@ class Shares:
             return None  # made in this run
         try:
             unknown = unknown_rows(self._service, share, filled)
-        except (VendorError, IncompleteRead, CredentialsRefused) as error:
+        except ENDS_WORK as error:
             return ShareOutcome(share=share_id, failed=error)
         if not unknown:
             return None
@@ -184,8 +186,8 @@ class Shares:
         """
         by_id = {decision.image.id: decision for decision in self._planned.decisions.images}
         for entity, error in errors.items():
-            reason: Reason = "share-quota" if error.code.startswith("QuotaExceeded") else "association-failed"
-            accounts = frozenset({entity}) if entity.isdigit() else frozenset()
+            reason = reason_of_setback(error.code)
+            accounts = frozenset({entity}) if is_account(entity) else NOBODY
             if entity in by_id:
                 accounts = by_id[entity].directory.accounts
             yield Refusal(
@@ -198,10 +200,8 @@ class Shares:
             )
 
     def _intend(self, ledger: Ledger, share: str, change: Change) -> Ledger:
-        if self._decision is None:
-            return ledger
         joining = Joining(change.audience, share, change.images, change.targets)
-        return associations_intended(ledger, self._decision, share, joining, self._planned.now)
+        return associations_intended(ledger.with_made(share), self._decision, share, joining, self._planned.now)
 
     def _name(self, audience: str) -> str:
         return f"{self._runtime.policy.deployment[: LONGEST_NAME - 1 - len(audience)]}-{audience}"

@@ -1,0 +1,100 @@
+"""Rebuilding what the state should know of resource shares, from their tags.
+
+A state that was lost, or put back from an older copy, does not know every share that was made for this deployment. The
+tags of a share say for which deployment and for which state it was made, so its rows are taken for ours again. Of
+direct grants the cloud keeps no such mark: they are everybody's who made them, so nothing that was granted directly and
+is not in the state any more is ever revoked as ours.
+
+What can go wrong is taking over what another installation is still looking after: so only shares with the id of one
+state are taken, and where there are several, nothing is done until a person has decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.errors import ConfigurationError
+from orgshare.ledger import Entry, Ledger
+from orgshare.observe.shares import read_sharing
+from orgshare.policy.model import Policy
+from orgshare.ports import Cloud
+from orgshare.record.state import ShardState, State
+from orgshare.words import ResourceShare, Shard
+
+
+class Recovered(Struct, frozen=True):
+    """What was found again: shares and rows in them that the state did not know, and shares that are not there."""
+
+    shares: int = 0
+    rows: int = 0
+    gone: int = 0
+
+
+def known_shares(state: State) -> Mapping[Shard, frozenset[str]]:
+    """The resource shares that a state knows, by shard."""
+    ledgers = {shard: state.read(shard).ledger for shard in state.shards()}
+    return {shard: ledger.made | ledger.shares.keys() for shard, ledger in ledgers.items()}
+
+
+def shares_of(
+    policy: Policy, cloud: Cloud, known: Mapping[Shard, frozenset[str]]
+) -> Mapping[Shard, tuple[ResourceShare, ...]]:
+    """The resource shares of every shard of the policy that were made for its deployment. Raises ``VendorError`` or
+    ``IncompleteRead``: half of them would be a state that is wrong again. ``known`` ones are asked for if they are not
+    listed."""
+    found = {}
+    for owner in policy.owners:
+        for region in owner.regions if owner.regions is not None else cloud.regions(owner.account):
+            shard = Shard("ecs", owner.account, region)
+            sharing = read_sharing(cloud.shares(shard), shard, known.get(shard, ()))
+            found[shard] = tuple(s for s in sharing.shares if s.live and (DEPLOYMENT, policy.deployment) in s.tags)
+    return found
+
+
+def identity_of(shares: Mapping[Shard, tuple[ResourceShare, ...]]) -> str:
+    """The id of the state that these shares were made for; empty if there are none. ``ConfigurationError`` if they
+    were made for several."""
+    of = {dict(share.tags).get(STATE, ""): share.id for found in shares.values() for share in found}
+    of.pop("", None)
+    if len(of) > 1:
+        several = ", ".join(f"{identity} (as {share})" for identity, share in sorted(of.items()))
+        raise ConfigurationError(
+            f"the resource shares of this deployment were made for {len(of)} states: {several}; take the tag "
+            f"{DEPLOYMENT} off those that are not to be looked after any more; nothing was done"
+        )
+    return next(iter(of), "")
+
+
+def recover(state: State, shares: Mapping[Shard, tuple[ResourceShare, ...]], *, run: str, now: datetime) -> Recovered:
+    """Let the state know every row of these shares that were made for it. Raises ``Busy`` where another run writes."""
+    found = Recovered()
+    for shard, of_shard in sorted(shares.items()):
+        ours = [share for share in of_shard if (STATE, state.beginning.id) in share.tags]
+        before = state.read(shard)
+        after, new = _with_rows(before, ours, now)
+        if after != before.ledger:
+            state.write(shard, before, after, run=run)
+        found = Recovered(found.shares + new.shares, found.rows + new.rows, found.gone + new.gone)
+    return found
+
+
+def _with_rows(before: ShardState, ours: Iterable[ResourceShare], now: datetime) -> tuple[Ledger, Recovered]:
+    ledger = before.ledger
+    there = {share.id: share for share in ours}
+    new = rows = 0
+    for share in there.values():
+        entries = dict(ledger.rows(share.id))
+        live = [row for row in (*share.images, *share.targets) if row.live and row.entity not in entries]
+        entries |= {row.entity: Entry("made", now, shared_time=row.created) for row in live}
+        new += share.id not in ledger.made
+        rows += len(live)
+        ledger = ledger.with_made(share.id).with_rows(share.id, entries)
+    gone = (ledger.made | ledger.shares.keys()) - there.keys()
+    for share_id in sorted(gone):
+        ledger = ledger.with_rows(share_id, {})
+    return replace(ledger, made=ledger.made - gone), Recovered(new, rows, len(gone))
