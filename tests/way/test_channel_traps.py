@@ -11,7 +11,9 @@ import pytest
 from orgshare.alibaba.images import EcsImages
 from orgshare.alibaba.shares import ResourceShares
 from orgshare.errors import TryAgain
+from orgshare.ledger import Entry
 from orgshare.ports import AssociationKind, AssociationRow, Page, TokenPage
+from orgshare.record.state import open_state
 from orgshare.way.applying import Applied
 from orgshare.words import Grant, Shard
 from tests.support.channels import (
@@ -545,3 +547,33 @@ def test_who_has_just_left_and_is_still_listed_makes_no_grants_of_the_rows_of_ot
         t.apply()
         t.cloud.advance(1)
         assert by_shares(t) == everywhere(B, C, D)
+
+
+def test_a_grant_by_hand_beside_a_share_outlives_the_share(trial: Trials) -> None:
+    """Whoever loses what a share of ours gave keeps what a person granted."""
+    t = trial(policy=ruled(shared(folders=["fd-prod"]), shared("more", accounts=[C])))
+    until_settled(t)
+    t.patch(grants={"m-silver": [C]})
+    t.write_policy(ruled(shared(folders=["fd-prod"])))
+    until_settled(t, approve=True)
+    assert by_shares(t) == everywhere(A, B)
+    assert directly(t) == {**NOBODY, "m-silver": {C}}
+
+
+def test_a_row_of_a_share_fulfils_no_intention_of_a_run_that_died(trial: Trials) -> None:
+    """The share was made just before the intention was written down, so its rows have a time that would do."""
+    t = trial(world=world(switches={"covered_in_permission_list": True}), policy=ruled(rule(channel="auto")))
+    until_settled(t)
+    t.patch(resource_shares={"rs-hand": share_by_hand(A)})
+    t.write_policy(ruled(rule()))
+    store, entries = t.store(), {account: Entry("intended", t.now(), rules=("golden",)) for account in (A, B)}
+    (shard,) = t.state().shards()
+    before = t.state().read(shard)
+    ledger = before.ledger
+    for image in ALL_IMAGES:
+        ledger = ledger.with_entries(image, entries)
+    open_state(store, "trial").write(shard, before, ledger, run="died")
+    for _ in range(3):
+        t.apply()
+        t.cloud.advance(1)
+        assert by_shares(t) == everywhere(A, B)

@@ -44,6 +44,14 @@ class Loss(Struct, frozen=True, kw_only=True):
     approved: bool = False
 
 
+def ends_grant(loss: Loss, ours: frozenset[str]) -> bool:
+    """Whether a loss takes a direct grant away: one of ``ours``, or one by hand that the policy revokes.
+
+    Nobody else's grant is touched, whatever a row of ours takes away beside it.
+    """
+    return loss.cause == "unmanaged" or (loss.cause != "channel" and loss.pair.account in ours)
+
+
 class Judged(Struct, frozen=True):
     """What is to become of a pair of ours that nobody wants: a loss, or it stays, because of a mode or a doubt."""
 

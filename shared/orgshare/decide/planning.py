@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from orgshare.decide.audience import Resolved
 from orgshare.decide.decisions import Cut, Decisions, ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
-from orgshare.decide.losses import Cause, Loss
+from orgshare.decide.losses import Cause, Loss, ends_grant
 from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Summary, finding_rows, in_order
 from orgshare.words import Incomplete, Pair, counted
 
@@ -116,9 +116,7 @@ def running(decisions: Decisions, held: frozenset[Pair]) -> tuple[Loss, ...]:
 def _directly(decision: ImageDecision, held: frozenset[Pair]) -> list[Loss]:
     """The losses of an image that a revoke brings about."""
     return [
-        loss
-        for loss in decision.losses
-        if loss.proven and loss.pair not in held and loss.pair.account in decision.direct
+        loss for loss in decision.losses if loss.proven and loss.pair not in held and ends_grant(loss, decision.ours)
     ]
 
 
@@ -261,8 +259,8 @@ def _with_changes(hold: Hold, decisions: Decisions) -> Hold:
         parts: dict[str, list[Loss]] = defaultdict(list)
         for loss in decision.losses:
             if loss.pair in pairs:
-                direct = loss.pair.account in decision.direct and loss.cause != "channel"
-                parts["" if direct else shares.get(loss.pair, "")].append(loss)
+                place = "" if ends_grant(loss, decision.ours) else shares.get(loss.pair, "")
+                parts[place].append(loss)
         for share, part in parts.items():
             changes.append(
                 Change(

@@ -23,7 +23,7 @@ from orgshare.decide.coverage import NO_COVERAGE, NOTHING, Coverage, Reach, cove
 from orgshare.decide.cuts import Cuts, Standing, cuts_of
 from orgshare.decide.decisions import ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
-from orgshare.decide.losses import Judged, Loss, judge, judge_stranger
+from orgshare.decide.losses import Judged, Loss, ends_grant, judge, judge_stranger
 from orgshare.decide.plan import MOST_ROWS, Finding, FindingKind, Pending, Reason, Refusal, finding_rows
 from orgshare.decide.refusals import direct_additions, reason_of_setback, refused, refused_as_it_is, remedy_of
 from orgshare.decide.shares import DEPLOYMENT, Wish, arrange, audience_key, is_ours, unseen, why_doubtful, with_unlisted
@@ -381,6 +381,13 @@ class _Image:
         self.entries = work.ledger.entries(case.id)
         self.listed = {grant.account: grant.shared_time for grant in case.grants}
         self.ours = managed(self.entries, case.grants)
+        # Of an account that a resource share may reach, only the time of the row says that it is our grant.
+        self.surely_ours = frozenset(
+            account
+            for account in self.ours
+            if account not in self.coverage.possible
+            or (self.listed[account] and self.listed[account] == self.entries[account].shared_time)
+        )
         self.evident = self._evident()
         # A listed row of a covered account proves nothing unless it is ours: nobody knows whether such rows are listed.
         self.direct = frozenset(
@@ -407,14 +414,14 @@ class _Image:
         known_to_stay = self.work.in_time_staying.get(self.case.id, NO_COVERAGE).sure
         # What seems to be a grant because others have no row may be the share's own after all: the others may just
         # have left, and still be listed as members.
-        certain = self.direct - self.evident
+        certain = self.direct - self.evident - (self.ours - self.surely_ours)
         soon = self.want.directory.accounts if self.case.id in self.work.coming else NOBODY
         return Standing(
             reached=coverage.possible,
             wanted=self.want.everybody,
             safe=staying.sure | certain | (known_to_stay - coverage.sure) | (staying.associated - known),
             coming=staying.possible | soon | self.under_way | self.ground.moving,
-            unclear=frozenset((self.ground.moving & self.listed.keys()) - self.ours),
+            unclear=frozenset((self.ground.moving & self.listed.keys()) - self.surely_ours),
             kept=staying.sure | certain,
         )
 
@@ -433,8 +440,7 @@ class _Image:
             losses.setdefault(loss.pair.account, loss)
         unwanted.by_mode.update(cuts.kept.get(image.id, {}))
         freed = len(redundant & self.direct) + sum(
-            loss.proven and loss.pair not in self.facts.held and loss.pair.account in self.direct
-            for loss in losses.values()
+            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, self.ours) for loss in losses.values()
         )
         grants, asking, refusals = self._additions(freed)
         return ImageDecision(

@@ -235,7 +235,8 @@ def recorded(
     """The ledger after the calls of a run that grant and revoke.
 
     ``covered`` are the accounts of each image that a resource share surely reaches: an accepted revoke ends our grant
-    to them whatever is listed afterwards. Of those that one may have ``reached`` before, a row says nothing.
+    to them whatever is listed afterwards. Of those that one may have ``reached`` and that had a row before, a row says
+    nothing.
     """
     for outcome in outcomes:
         perhaps = reached.get(outcome.image, NOBODY)

@@ -148,7 +148,8 @@ def _with_lease(
         outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
         shares.empty()
         covered = {d.image.id: d.staying.sure for d in decisions}
-        reached = {d.image.id: d.coverage.possible for d in decisions}
+        listed = {r.image.id: frozenset(g.account for g in r.grants or ()) for r in planned.looked.readings}
+        reached = {d.image.id: d.coverage.possible & listed[d.image.id] for d in decisions}
         after = shares.recorded(recorded(ledger, outcomes, planned.now, covered=covered, reached=reached))
         _remember(runtime, planned, shard, before, after)
         lease.release(after)

@@ -52,7 +52,7 @@ def shares_of(
         for region in owner.regions if owner.regions is not None else cloud.regions(owner.account):
             shard = Shard("ecs", owner.account, region)
             sharing = read_sharing(cloud.shares(shard), shard, known.get(shard, ()))
-            found[shard] = tuple(s for s in sharing.shares if s.live and (DEPLOYMENT, policy.deployment) in s.tags)
+            found[shard] = tuple(s for s in sharing.shares if (DEPLOYMENT, policy.deployment) in s.tags)
     return found
 
 
