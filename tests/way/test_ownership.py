@@ -10,11 +10,13 @@ import pytest
 
 from orgshare.errors import ConfigurationError
 from orgshare.focus import EVERYTHING, focus_of
+from orgshare.record.history import read_history
 from orgshare.record.lease import Lease
 from orgshare.record.state import State, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal
-from orgshare.way.applying import apply
+from orgshare.way.applying import apply, carry_out_plan
+from orgshare.way.planning import make_plan
 from tests.support.trial import LEASE_IS_OVER, A, B, C, Trial, policy, rule, world
 from tests.way.test_rules import Died, everywhere, in_step
 
@@ -251,3 +253,16 @@ def test_a_state_that_cannot_be_written_stops_before_the_first_call(trial: Trial
     with pytest.raises(ConfigurationError, match="no space left"):
         apply(t.runtime(state=State(Full(t.folder / "state", t.now), t.state().beginning)), EVERYTHING)
     assert t.cloud.calls[SHARE] == 0
+
+
+def test_a_run_that_was_overtaken_leaves_no_history(trial: Trials) -> None:
+    """Two runs read the same and one writes it down; what is remembered of it is that one's alone."""
+    t = trial(policy=policy(rules=[rule(channel="auto")]))
+    t.apply()
+    slow = t.runtime()
+    planned = make_plan(slow, EVERYTHING)
+    t.apply()
+    assert [finding.kind for finding in carry_out_plan(slow, planned).plan.findings] == ["busy"]
+    rows = read_history(t.store())
+    assert {(row.image, row.account) for row in rows} == {(image, who) for image in everywhere() for who in (A, B)}
+    assert slow.run not in {row.run for row in rows}

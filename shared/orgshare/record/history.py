@@ -61,15 +61,19 @@ class _Form(Struct, frozen=True):
 
 def write_history(
     store: ObjectStore, shard: Shard, number: int, before: Ledger, after: Ledger, *, run: str, now: datetime
-) -> None:
-    """Put down what differs between two ledgers of a shard, before the generation ``number`` with the second is."""
+) -> str:
+    """Put down what differs between two ledgers of a shard, before the generation ``number`` with the second is.
+
+    The name of what was put, empty if nothing differs: who does not get to write the generation takes it back.
+    """
     groups = tuple(_groups(before, after, now))
-    if groups:
-        data = msgspec.json.encode(_Form(FORMAT, now, run, groups))
-        # A run that did not get to write its generation may have put a difference there in an earlier pass.
-        place = f"{HISTORY}/{shard}/{number:012d}-{run}"
-        names = chain([f"{place}.json"], (f"{place}-{again}.json" for again in count(2)))
-        next(name for name in names if store.put_new(name, data))
+    if not groups:
+        return ""
+    data = msgspec.json.encode(_Form(FORMAT, now, run, groups))
+    # A run that did not get to write its generation may have put a difference there in an earlier pass.
+    place = f"{HISTORY}/{shard}/{number:012d}-{run}"
+    names = chain([f"{place}.json"], (f"{place}-{again}.json" for again in count(2)))
+    return next(name for name in names if store.put_new(name, data))
 
 
 def read_history(

@@ -254,6 +254,11 @@ def recorded(
             ended = account in covered.get(outcome.image, NOBODY)
             if ended or grant is None or account not in entries or not entries[account].owns(grant):
                 entries.pop(account, None)
+        for account, error in outcome.unremovable:
+            # Nobody knows whether a run that died made its grant; where a share reaches the account, no row tells.
+            never = account in covered.get(outcome.image, NOBODY) and error.code == "InvalidAccount.NotFound"
+            if never and account in entries and entries[account].state == "intended":
+                entries.pop(account)
         ledger = ledger.with_entries(outcome.image, entries)
         if refused:
             kept = ledger.refusals.get(outcome.image, ())

@@ -108,8 +108,7 @@ def _carry_out_shard(runtime: Runtime, planned: Planned, shard: Shard, changes: 
     try:
         if not changes:
             if settled_ledger != before.ledger:
-                _remember(runtime, planned, shard, before.ledger, settled_ledger)
-                runtime.state.write(shard, before, settled_ledger, run=runtime.run)
+                _write_down(runtime, planned, shard, settled_ledger)
             return _ShardResult()
         if why := runtime.state.paused(shard):
             raise Paused(f"{shard}: {why}; nothing is written there until «orgshare resume»")
@@ -138,7 +137,6 @@ def _with_lease(
     ledger: Ledger,
     lease: Lease,
 ) -> _ShardResult:
-    before = planned.looked.states[shard].ledger
     outcomes: tuple[Outcome, ...] = ()
     try:
         ledger = shares.create(ledger, lease)
@@ -151,7 +149,7 @@ def _with_lease(
         listed = {r.image.id: frozenset(g.account for g in r.grants or ()) for r in planned.looked.readings}
         reached = {d.image.id: d.coverage.possible & listed[d.image.id] for d in decisions}
         after = shares.recorded(recorded(ledger, outcomes, planned.now, covered=covered, reached=reached))
-        _remember(runtime, planned, shard, before, after)
+        _remember(runtime, planned, shard, after)
         lease.release(after)
     except StopShard as error:
         return _ShardResult(outcomes, shares.result(), error)
@@ -165,11 +163,23 @@ def _with_lease(
     return _ShardResult(outcomes, shares.result(), next((f for f in failures if isinstance(f, StopShard)), None))
 
 
-def _remember(runtime: Runtime, planned: Planned, shard: Shard, before: Ledger, after: Ledger) -> None:
-    """Add to the history what is about to be written down."""
-    number = planned.looked.states[shard].number + 1
+def _write_down(runtime: Runtime, planned: Planned, shard: Shard, ledger: Ledger) -> None:
+    """Write down what was only read. A run that was overtaken takes its history back: the faster one has its own."""
+    before = planned.looked.states[shard]
+    put = _remember(runtime, planned, shard, ledger)
+    try:
+        runtime.state.write(shard, before, ledger, run=runtime.run)
+    except Busy:
+        if put:
+            runtime.state.store.delete(put)
+        raise
+
+
+def _remember(runtime: Runtime, planned: Planned, shard: Shard, after: Ledger) -> str:
+    """Add to the history what is about to be written down; the name of what was added."""
+    before = planned.looked.states[shard]
     store = runtime.state.store
-    write_history(store, shard, number, before, after, run=runtime.run, now=planned.now)
+    return write_history(store, shard, before.number + 1, before.ledger, after, run=runtime.run, now=planned.now)
 
 
 def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...]) -> Ledger:
