@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers tests tests-3.10 bench measurements docs locks clean
+.PHONY: demo test lint types layers tests tests-3.10 bench measurements simulate breakages kills docs locks clean
 
 demo: $(VENV)/.run
 	@$(BIN)/orgshare demo
@@ -34,6 +34,19 @@ bench: $(VENV)/.dev
 
 measurements: $(VENV)/.dev
 	$(BIN)/python -m bench --write docs/measurements.md
+
+# Whole histories: N of them over all cores, or the one of a SEED, told and shortened. See docs/simulation.md.
+N ?= 300
+simulate: $(VENV)/.dev
+	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--histories $(N))
+
+# Every deliberate breakage of bench/breakages has to be caught.
+breakages: $(VENV)/.dev
+	$(BIN)/python -m simulation.breakages
+
+# A real apply, killed at fifty random instants: one more makes everything as it should be.
+kills: $(VENV)/.dev
+	$(BIN)/python -m bench.kills
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.outputs

@@ -1,0 +1,179 @@
+"""What people do: to the organization, to images, and by hand to what is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from localcloud import LocalCloud
+from localcloud.world import WorldError, world_document
+from simulation.oracle import Oracle, Snapshot
+from simulation.stories import OWNER, PARTNER, Step
+
+
+class People:
+    """Everybody but the program."""
+
+    def __init__(
+        self, cloud: LocalCloud, oracle: Oracle, snapshot: Callable[[], Snapshot], setting: Mapping[str, Any]
+    ) -> None:
+        self._cloud, self._oracle, self._snapshot, self._setting = cloud, oracle, snapshot, setting
+
+    def act(self, step: Step) -> bool:
+        """Do what a step says; whether it made sense."""
+        part = self._part(step)
+        if part is None:
+            return False
+        lag = self._cloud.world().delays.share > 0
+        for one in part:
+            if "wait" in one:
+                self._cloud.advance(one["wait"])
+                continue
+            before = self._snapshot()
+            try:
+                self._cloud.patch(one)
+            except WorldError:
+                return False
+            now = self._cloud.clock.now()
+            self._oracle.world_changed(world_document(self._cloud.world()), now=now)
+            self._oracle.people_did(before, self._snapshot(), now=now, ambiguous=lag)
+        return True
+
+    def images_become_available(self) -> None:
+        """Every image that is being made is ready."""
+        images = self._cloud.world().images
+        ready = {key: {"status": "Available"} for key, image in images.items() if image.status == "Creating"}
+        if ready:
+            self._cloud.patch({"images": ready})
+            self._oracle.world_changed(world_document(self._cloud.world()), now=self._cloud.clock.now())
+
+    def _part(self, step: Step) -> list[dict[str, Any]] | None:
+        kind = step["kind"]
+        if kind in ("move", "leave", "join", "there-and-back", "tag-account"):
+            return self._of_member(step)
+        if kind.endswith("-folder"):
+            return self._of_folder(step)
+        if kind.endswith("-image") or kind == "image-status":
+            return self._of_image(step)
+        if kind == "sharing":
+            return [{"directory": {"sharing_enabled": step["enabled"]}}]
+        return self._by_hand(step)
+
+    def _of_member(self, step: Step) -> list[dict[str, Any]] | None:
+        account, kind = step["account"], step["kind"]
+        world = self._cloud.world()
+        assert world.directory is not None
+        member = world.directory.members.get(account)
+        if kind == "join":
+            if member is not None:
+                return None
+            row = {"name": f"n{account[-2:]}", "folder": step["folder"], "joined": step["how"]}
+            return [_members({account: row})]
+        if member is None:
+            return None
+        if kind == "leave":
+            return [_members({account: None})]
+        if kind == "tag-account":
+            return [_members({account: {"tags": {"env": step["env"]}}})]
+        if member.folder == step["folder"]:
+            return None
+        there = _members({account: {"folder": step["folder"]}})
+        if kind == "move":
+            return [there]
+        return [there, {"wait": step["after"]}, _members({account: {"folder": member.folder}})]
+
+    def _of_folder(self, step: Step) -> list[dict[str, Any]] | None:
+        folder, kind = step["folder"], step["kind"]
+        directory = self._cloud.world().directory
+        assert directory is not None
+        known = directory.folders.get(folder)
+        if kind == "create-folder":
+            if known is not None:
+                return None
+            return [{"directory": {"folders": {folder: {"name": folder[3:], "parent": step["parent"]}}}}]
+        if known is None:
+            return None
+        if kind == "rename-folder":
+            return [{"directory": {"folders": {folder: {"name": f"{known.name}-x"[:20]}}}}]
+        if any(below.parent == folder for below in directory.folders.values()):
+            return None
+        inside = [account for account, member in directory.members.items() if member.folder == folder]
+        steps: list[dict[str, Any]] = []
+        if inside:
+            steps.append(_members({account: {"folder": known.parent} for account in inside}))
+        shares = {
+            share: {"targets": [target for target in row.targets if target != folder]}
+            for share, row in self._cloud.world().resource_shares.items()
+            if folder in row.targets
+        }
+        steps.append({"directory": {"folders": {folder: None}}, "resource_shares": shares})
+        return steps
+
+    def _of_image(self, step: Step) -> list[dict[str, Any]] | None:
+        image, kind = step["image"], step["kind"]
+        world = self._cloud.world()
+        if kind == "new-image":
+            if image in world.images:
+                return None
+            row = {"owner": OWNER, "region": step["region"], "name": f"{image[2:]}-o", "status": step["status"],
+                   "tags": {"share": step["share"]}}  # fmt: skip
+            return [{"images": {image: row}}]
+        if image not in world.images:
+            return None
+        if kind == "delete-image":
+            return [{"images": {image: None}, "grants": {image: None}}] if len(world.images) > 2 else None
+        if kind == "image-status":
+            return [{"images": {image: {"status": step["status"]}}}]
+        if kind == "tag-image":
+            return [{"images": {image: {"tags": {"share": step["share"]}}}}]
+        return [{"images": {image: {"name": step["name"]}}}]
+
+    def _by_hand(self, step: Step) -> list[dict[str, Any]] | None:
+        kind = step["kind"]
+        world = self._cloud.world()
+        grants = {image: list(accounts) for image, accounts in world.grants.items() if accounts}
+        if kind == "grant":
+            image, account = step["image"], step["account"]
+            if image not in world.images or account in grants.get(image, ()) or account not in world.accounts():
+                return None
+            return [{"grants": {image: [*grants.get(image, ()), account]}}]
+        if kind in ("revoke", "regrant"):
+            pairs = sorted((image, account) for image, accounts in grants.items() for account in accounts)
+            if not pairs:
+                return None
+            image, account = pairs[step["number"] % len(pairs)]
+            rest = [one for one in grants[image] if one != account]
+            steps: list[dict[str, Any]] = [{"grants": {image: rest}}]
+            return steps if kind == "revoke" else [*steps, {"wait": 1}, {"grants": {image: [*rest, account]}}]
+        shares = world.resource_shares
+        if kind == "share-by-hand":
+            members = world.directory.members if world.directory is not None else {}
+            folders = world.directory.folders if world.directory is not None else {}
+            targets = [t for t in step["targets"] if t in members or t in folders or t.startswith("rd-")]
+            images = [image for image in step["images"] if image in world.images]
+            if not images or not targets or step["share"] in shares:
+                return None
+            row = {"owner": OWNER, "region": "cn-hangzhou", "name": "by-hand", "images": images, "targets": targets}
+            return [{"resource_shares": {step["share"]: row}}]
+        if kind == "unshare":
+            return [{"resource_shares": {step["share"]: None}}] if step["share"] in shares else None
+        if kind == "end-row":
+            rows = sorted(
+                (share, entity)
+                for share, row in shares.items()
+                if row.name != "by-hand"
+                for entity in (*row.images, *row.targets)
+            )
+            if not rows:
+                return None
+            share, entity = rows[step["number"] % len(rows)]
+            kept = {
+                "images": [one for one in shares[share].images if one != entity],
+                "targets": [one for one in shares[share].targets if one != entity],
+            }
+            return [{"resource_shares": {share: kept}}]
+        raise ValueError(f"no step {kind} of people, such as a join of {PARTNER}")
+
+
+def _members(rows: Mapping[str, Any]) -> dict[str, Any]:
+    return {"directory": {"members": dict(rows)}}

@@ -1,0 +1,617 @@
+"""Stories: plain data that says all that happens, made from a seed, told in lines that a person and a program can read.
+
+Nothing in a story depends on what the program does, so it can be cut anywhere and performed again: a step that makes
+no sense in its place (an account leaves that is not there) is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+MANAGEMENT = "1000000000000001"
+OWNER = "1000000000000002"
+OWNER_2 = "1000000000000003"
+A, B, C, D, E = (f"100000000000001{n}" for n in range(5))
+MEMBERS = (A, B, C, D, E)
+CROWD = tuple(f"100000000000002{n}" for n in range(9))
+NEWCOMERS = ("4000000000000001", "4000000000000002")
+PARTNER = "2000000000000001"
+STRANGER = "3000000000000001"
+UNKNOWN = "9000000000000009"
+REGION, FAR = "cn-hangzhou", "ap-southeast-1"
+
+FOLDERS = {"fd-prod": "root", "fd-eu": "fd-prod", "fd-south": "fd-eu", "fd-test": "root"}
+SPARE = ("fd-new1", "fd-new2")
+IMAGES = ("m-gold", "m-silver", "m-bronze")
+FAR_IMAGES = ("m-far1", "m-far2", "m-far3")
+OTHER_IMAGES = ("m-own1", "m-own2", "m-own3")
+SETTLE = 16 * 60
+
+AUDIENCES: tuple[dict[str, Any], ...] = (
+    {"folders": ["root"]},
+    {"folders": ["fd-prod"]},
+    {"folders": ["fd-prod"]},
+    {"folders": ["fd-prod", "fd-test"]},
+    {"folders": ["fd-test"]},
+    {"folders": ["root"], "except": {"folders": ["fd-eu"]}},
+    {"folders": ["fd-prod"], "except": {"accounts": [B]}},
+    {"folders": ["fd-prod"], "except": {"folders": ["fd-south"]}},
+    {"folders": ["root"], "except": {"accounts": [A], "accept_moves": True}},
+    {"folders": ["root"], "account_tags": {"env": "prod"}},
+    {"accounts": [A, C, D]},
+    {"accounts": [A, B]},
+    {"folders": ["fd-eu"], "accounts": [D], "partners": [PARTNER]},
+    {"partners": [{"account": PARTNER, "name": "Globex", "until": "2026-11-22"}], "accounts": [E]},
+    {"folders": ["fd-pord"], "accounts": [B, C]},
+    {"accounts": [A, MANAGEMENT, UNKNOWN]},
+)
+"""What rules name: whole folders, parts of folders, accounts, partners, and slips of the keyboard."""
+
+CHANNELS = ("auto", "auto", "directory", "direct", "direct")
+SELECTIONS: tuple[dict[str, Any], ...] = (
+    {"tags": {"share": "org"}},
+    {"tags": {"share": "org"}},
+    {"ids": ["m-gold"]},
+    {"ids": ["m-silver", "m-bronze", "m-far1"]},
+    {"name": "*o*"},
+    {"tags": {"share": "org"}, "region": REGION},
+)
+WIDE = {"lost_pairs": 10**6, "lost_percent": 100, "departed": {"accounts": 10**6, "percent": 100}, "window": "24h"}
+LIMITS: tuple[dict[str, Any], ...] = (
+    WIDE,
+    WIDE,
+    {**WIDE, "lost_pairs": 0},
+    {**WIDE, "lost_pairs": 1, "window": "1h"},
+    {**WIDE, "lost_pairs": 3},
+    {**WIDE, "lost_percent": 0},
+    {**WIDE, "lost_percent": 30},
+    {**WIDE, "departed": {"accounts": 0, "percent": 100}},
+    {**WIDE, "departed": {"accounts": 1, "percent": 100}},
+    {**WIDE, "departed": {"accounts": 10**6, "percent": 0}},
+)
+NEVERS: tuple[dict[str, Any], ...] = (
+    {}, {}, {}, {"folders": ["fd-south"]}, {"accounts": [C]}, {"accounts": [UNKNOWN]}, {"folders": ["fd-gone"]},
+)  # fmt: skip
+SWITCHES: Mapping[str, tuple[Any, ...]] = {
+    "covered_in_permission_list": (False, True),
+    "covered_count_to_quota": (False, True),
+    "covered_block_delete": (False, True),
+    "covered_self_shared": (True, False),
+    "management_covered": (False, True),
+    "nested_folder_targets": (True, False),
+    "root_folder_target": ("refused", "accepted"),
+    "repeated_association": ("ok", "error"),
+    "partial_association": ("none", "some"),
+    "remove_unshared": ("ok", "error"),
+    "is_self_shared": ("bool", "string", "absent"),
+    "management_in_lists": (False, True),
+    "repeated_add": ("ok", "error", "refresh"),
+    "over_ten": ("first", "ignored"),
+    "add_and_remove": ("add", "remove"),
+    "partial_apply": ("none", "some"),
+    "deprecated_removal": ("ok", "error"),
+    "disk_encryption_shown": (False, True),
+    "aliyun_id": ("string", "number"),
+    "bucket_elsewhere": ("AccessDenied", "PermanentRedirect"),
+}
+"""Every switch of the local cloud and its positions."""
+
+READS = (
+    "resourcemanager:ListAccounts",
+    "resourcemanager:ListAccounts",
+    "resourcemanager:GetAccount",
+    "resourcemanager:ListFoldersForParent",
+    "ecs:DescribeImages",
+    "ecs:DescribeImageSharePermission",
+    "ecs:DescribeImageSharePermission",
+    "resourcesharing:ListResourceShares",
+    "resourcesharing:ListResourceShareAssociations",
+)
+CALLS = (
+    "*", "ecs:ModifyImageSharePermission", "resourcesharing:AssociateResourceShare",
+    "resourcesharing:DisassociateResourceShare", "resourcesharing:CreateResourceShare", "ecs:*",
+)  # fmt: skip
+PLACES = tuple(
+    f"{when} {place}"
+    for place in (
+        "ecs:ModifyImageSharePermission",
+        "resourcesharing:CreateResourceShare",
+        "resourcesharing:AssociateResourceShare",
+        "resourcesharing:DisassociateResourceShare",
+        "put shards",
+        "put guard",
+        "put organization",
+        "put history",
+        "put runs",
+        "delete shards",
+    )
+    for when in ("before", "after")
+)
+"""Where a run may die: before and after each kind of write, to the cloud and to the state."""
+LIES = ("truncated-page", "empty-list", "wrong-total", "missing-field", "malformed")
+FAILURES = ("no-answer", "lost-answer", "throttle", "error")
+FAULTS = (*LIES, *FAILURES)
+
+Step = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A setting and what happens in it. ``seed`` also gives the ids that the cloud makes up."""
+
+    seed: int
+    setting: dict[str, Any]
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+
+def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """The world that a story begins in."""
+    members: dict[str, Any] = {
+        OWNER: {"name": "images", "folder": "root"},
+        A: {"name": "a", "folder": "fd-prod", "tags": {"env": "prod"}},
+        B: {"name": "b", "folder": "fd-eu", "tags": {"env": "prod"}},
+        C: {"name": "c", "folder": "fd-south"},
+        D: {"name": "d", "folder": "fd-test", "tags": {"env": "test"}},
+        E: {"name": "e", "folder": "root", "tags": {"env": "prod"}},
+    }
+    if setting["owners"] > 1:
+        members[OWNER_2] = {"name": "images-2", "folder": "root"}
+    members |= {account: {"name": f"n{account[-2:]}", "folder": "fd-prod"} for account in CROWD[: setting["crowd"]]}
+    images = {name: _image(name, OWNER, REGION) for name in IMAGES}
+    if setting["regions"] > 1:
+        images |= {name: _image(name, OWNER, FAR) for name in FAR_IMAGES}
+    if setting["owners"] > 1:
+        images |= {name: _image(name, OWNER_2, REGION) for name in OTHER_IMAGES}
+    document: dict[str, Any] = {
+        "directory": {
+            "id": "rd-story",
+            "management": MANAGEMENT,
+            "sharing_enabled": True,
+            "folders": {key: {"name": key[3:], "parent": parent} for key, parent in FOLDERS.items()},
+            "members": members,
+        },
+        "outsiders": [PARTNER, STRANGER, *NEWCOMERS],
+        "access_keys": {
+            "LOCALMANAGEMENT": {"secret": "hush-management", "account": MANAGEMENT},
+            "LOCALIMAGES": {"secret": "hush-images", "account": OWNER},
+        },
+        "roles": {
+            f"acs:ram::{MANAGEMENT}:role/reader": {"trusts": [OWNER]},
+            f"acs:ram::{OWNER_2}:role/orgshare": {"trusts": [OWNER]},
+        },
+        "images": images,
+        "regions": [REGION, FAR],
+        "quotas": {"accounts_per_image": setting["quota"]},
+        "delays": setting["delays"],
+        "switches": setting["switches"],
+    }
+    if setting["store"] == "oss":
+        document["buckets"] = {"story": {"owner": OWNER, "region": REGION}}
+    if setting["owners"] < 2:
+        del document["roles"][f"acs:ram::{OWNER_2}:role/orgshare"]
+    return document
+
+
+def _image(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
+    row = {"owner": owner, "region": region, "name": name[2:], "tags": {"share": "org"}}
+    return {**row, **more}
+
+
+def policy_of(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy that a story begins with."""
+    regions = [REGION, FAR][: setting["regions"]]
+    owners: list[dict[str, Any]] = [
+        {"account": OWNER, "regions": regions, "quotas": {"accounts_per_image": setting["quota"]}}
+    ]
+    if setting["owners"] > 1:
+        owners.append(
+            {
+                "account": OWNER_2,
+                "regions": [REGION],
+                "role": f"acs:ram::{OWNER_2}:role/orgshare",
+                "quotas": {"accounts_per_image": setting["quota"]},
+            }
+        )
+    return {
+        "version": 1,
+        "deployment": "story",
+        "mode": "enforce",
+        "state": "file:state",
+        "directory": {
+            "account": MANAGEMENT,
+            "role": f"acs:ram::{MANAGEMENT}:role/reader",
+            "nested_folder_targets": setting["nested"],
+        },
+        "owners": owners,
+        "never": {},
+        "rules": setting["rules"],
+        "safety": setting["safety"],
+    }
+
+
+# --- from a seed
+
+
+def story_of(seed: int) -> Story:
+    """The story of a seed."""
+    return _Author(seed).story()
+
+
+class _Author:
+    """Makes up one story."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._random = Random(f"story {seed}")
+        self._made = 0
+
+    def story(self) -> Story:
+        random = self._random
+        setting = self._setting()
+        steps: list[Step] = [self._run(plain=random.random() < 0.6)]
+        if "Create" in self._favourite() or "Associate" in self._favourite():
+            steps[0]["runs"][0] |= {"dies": 1, "at": self._favourite()}
+        if random.random() < 0.8:
+            steps += [_wait(SETTLE), self._run(plain=True)]
+        for _ in range(random.randint(2, 5)):
+            steps += self._chapter()
+        seldom = any(one in self._favourite() for one in ("Disassociate", "guard", "delete", "Create"))
+        if seldom or random.random() < 0.6:
+            steps += self._drama()
+            steps += self._drama() if seldom else []
+        return Story(self._seed, setting, tuple(steps))
+
+    def _one(self, choices: Sequence[Any]) -> Any:
+        return choices[self._random.randrange(len(choices))]
+
+    def _setting(self) -> dict[str, Any]:
+        random = self._random
+        switches = {key: self._one(positions) for key, positions in SWITCHES.items()}
+        said = random.random() < 0.4
+        nests = switches["nested_folder_targets"]
+        crowded = random.random() < 0.12
+        return {
+            "store": "oss" if self._seed % 10 == 0 else "memory",
+            "owners": 2 if random.random() < 0.12 else 1,
+            "regions": 2 if random.random() < 0.35 else 1,
+            "crowd": len(CROWD) if crowded else 0,
+            "quota": 50 if crowded else self._one((50, 50, 50, 3)),
+            "nested": ("yes" if nests else "no") if said else "unknown",
+            "delays": {
+                "association": self._one((0, 90)),
+                "coverage": self._one((0, 0, 300)),
+                "membership": self._one((0, 0, 120)),
+                "share": self._one((0, 0, 0, 60)),
+                "image": self._one((0, 60)),
+            },
+            "switches": switches,
+            "rules": (rules := self._rules(random.choice((1, 1, 2)))),
+            "safety": self._safety(careful=all(rule["channel"] != "directory" for rule in rules)),
+        }
+
+    def _rules(self, number: int, *, modes: bool = False) -> list[dict[str, Any]]:
+        rules = []
+        for place in range(number):
+            rule = {
+                "name": f"rule-{place}",
+                "images": self._one(SELECTIONS),
+                "audience": self._one(AUDIENCES),
+                "channel": self._one(CHANNELS),
+            }
+            if modes and self._random.random() < 0.1:
+                rule["mode"] = "add"
+            rules.append(rule)
+        return rules
+
+    def _safety(self, *, careful: bool = True) -> dict[str, Any]:
+        """Limits and habits; ``careful`` ones keep grants longer, which shares to the directory cannot."""
+        safety: dict[str, Any] = {"hold_when": self._one(LIMITS)}
+        if "guard" in self._favourite():
+            safety["hold_when"] = {**WIDE, "lost_pairs": 0}
+        if self._random.random() < 0.25:
+            safety["unmanaged"] = self._one(("adopt", "revoke"))
+        if careful and self._random.random() < 0.15:
+            safety["grace"] = self._one(("10m", "2h"))
+        if careful and self._random.random() < 0.15:
+            safety["on_leave"] = self._one(("keep", "1h"))
+        if self._random.random() < 0.15:
+            safety["partners"] = "hold"
+        return safety
+
+    def _chapter(self) -> list[Step]:
+        """A few things that happen, and runs that may notice them."""
+        random = self._random
+        happening = [self._happening() for _ in range(random.choice((1, 1, 2)))]
+        if random.random() < 0.12:
+            happening.append({"kind": "fault", "operation": self._one((*READS, *CALLS)),
+                              "fault": self._one(FAULTS), "every": random.randint(1, 4)})  # fmt: skip
+        steps = happening
+        if random.random() < 0.3:
+            steps.append(self._deliver())
+        if random.random() < 0.85:
+            steps.append(self._run())
+            if "lie" in steps[-1] and random.random() < 0.5:
+                # The same lie once more: what two readings say is believed sooner than what one says.
+                steps += [_wait(60), {**self._run(plain=True), "lie": steps[-1]["lie"]}]
+        if random.random() < 0.35:
+            steps.append(_wait(self._one((30, 120, SETTLE, SETTLE, 3600, 25 * 3600))))
+        if random.random() < 0.25:
+            steps.append({"kind": self._one(("approve", "approve", "reject"))})
+        if random.random() < 0.1:
+            steps.append({"kind": "no-fault"})
+        return steps
+
+    def _drama(self) -> list[Step]:
+        """A change that a person has to approve, carried out by runs that die on the way."""
+        runs = [self._run(plain=True) for _ in range(2)]
+        if self._random.random() < 0.8:
+            for run in runs:
+                run["runs"][0] |= {"dies": 1, "at": self._favourite()}
+        if "delete" in self._favourite():
+            # Signals beside a shard are deleted by whoever finds them after another run held it.
+            runs[0] |= {"runs": [dict(runs[0]["runs"][0]) for _ in range(3)], "turns": self._seed, "pace": 0.4}
+        return [self._edit(), runs[0], {"kind": "approve"}, runs[1], _wait(self._one((120, SETTLE)))]
+
+    def _favourite(self) -> str:
+        """The place where most runs of this story die: each has its own, so that all are tried."""
+        return PLACES[self._seed % len(PLACES)]
+
+    def _happening(self) -> Step:
+        kinds: tuple[tuple[int, Callable[[], Step]], ...] = (
+            (3, lambda: {"kind": "move", "account": self._one(MEMBERS), "folder": self._folder()}),
+            (2, lambda: {"kind": "leave", "account": self._one(MEMBERS)}),
+            (1, lambda: {"kind": "join", "account": self._one((*NEWCOMERS, PARTNER)), "folder": self._folder(),
+                         "how": self._one(("created", "invited"))}),
+            (1, lambda: {"kind": "there-and-back", "account": self._one(MEMBERS), "folder": self._folder(),
+                         "after": self._one((1, 60))}),
+            (1, lambda: {"kind": "tag-account", "account": self._one(MEMBERS),
+                         "env": self._one(("prod", "test", None))}),
+            (1, lambda: {"kind": "rename-folder", "folder": self._one(tuple(FOLDERS))}),
+            (1, lambda: {"kind": "create-folder", "folder": self._one(SPARE),
+                         "parent": self._one(("root", "fd-prod"))}),
+            (1, lambda: {"kind": "delete-folder", "folder": self._one(("fd-south", "fd-test", *SPARE))}),
+            (2, self._new_image),
+            (1, lambda: {"kind": "image-status", "image": self._image(),
+                         "status": self._one(("Deprecated", "Available"))}),
+            (1, lambda: {"kind": "delete-image", "image": self._image()}),
+            (1, lambda: {"kind": "tag-image", "image": self._image(), "share": self._one(("org", "lab"))}),
+            (1, lambda: {"kind": "rename-image", "image": self._image(), "name": self._one(("zinc", "iron-o"))}),
+            (2, lambda: {"kind": "grant", "image": self._image(), "account": self._one((*MEMBERS, STRANGER, PARTNER))}),
+            (1, lambda: {"kind": "revoke", "number": self._random.randrange(8)}),
+            (1, lambda: {"kind": "regrant", "number": self._random.randrange(8)}),
+            (2, self._hand_share),
+            (1, lambda: {"kind": "unshare", "share": self._one(("rs-hand1", "rs-hand2"))}),
+            (1, lambda: {"kind": "end-row", "number": self._random.randrange(8)}),
+            (7, self._edit),
+            (1, lambda: {"kind": "pause", "shard": self._one((None, f"ecs/{OWNER}/{REGION}"))}),
+            (1, lambda: {"kind": "resume"}),
+            (1, lambda: {"kind": "sharing", "enabled": self._one((True, False))}),
+            (1, lambda: {"kind": "lose-events"}),
+        )  # fmt: skip
+        chosen = self._random.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]
+        return chosen()
+
+    def _folder(self) -> str:
+        return str(self._one(("root", *FOLDERS)))
+
+    def _image(self) -> str:
+        return str(self._one((*IMAGES, *IMAGES, *FAR_IMAGES, "m-new1", "m-own1")))
+
+    def _new_image(self) -> Step:
+        self._made += 1
+        return {
+            "kind": "new-image",
+            "image": f"m-new{self._made}",
+            "region": self._one((REGION, REGION, FAR)),
+            "status": self._one(("Available", "Available", "Creating")),
+            "share": self._one(("org", "org", "lab")),
+        }
+
+    def _hand_share(self) -> Step:
+        random = self._random
+        return {
+            "kind": "share-by-hand",
+            "share": self._one(("rs-hand1", "rs-hand2")),
+            "images": sorted(random.sample(IMAGES, random.randint(1, 3))),
+            "targets": sorted(
+                random.sample(("rd-story", "fd-prod", "fd-test", "fd-south", A, D), random.randint(1, 2))
+            ),
+        }
+
+    def _edit(self) -> Step:
+        """Another policy: all its rules, one rule's audience or channel, the safety, the mode, the owners."""
+        random = self._random
+        what = random.choices(
+            ("rules", "audience", "channel", "remove", "safety", "mode", "never", "regions", "owner", "settle"),
+            (3, 4, 4, 1, 3, 1, 1, 1, 1, 0),
+        )[0]
+        step: Step = {"kind": "policy", "what": what}
+        if what == "rules":
+            step["rules"] = self._rules(random.choice((1, 2, 2)), modes=True)
+        elif what == "audience":
+            step |= {"number": random.randrange(2), "audience": self._one(AUDIENCES)}
+        elif what == "channel":
+            step |= {"number": random.randrange(2), "channel": self._one(("auto", "directory", "direct"))}
+        elif what == "remove":
+            step["number"] = random.randrange(2)
+        elif what == "safety":
+            step["safety"] = self._safety()
+        elif what == "mode":
+            step["mode"] = self._one(("add", "observe", "enforce"))
+        elif what == "never":
+            step["never"] = self._one(NEVERS)
+        elif what == "regions":
+            step["regions"] = self._one(([REGION], [FAR], [REGION, FAR], "all"))
+        return step
+
+    # --- runs
+
+    def _run(self, *, plain: bool = False) -> Step:
+        random = self._random
+        if plain:
+            return {"kind": "run", "runs": [{"start": "timer"}]}
+        number = random.choices((1, 2, 3), (6, 4, 1))[0]
+        runs = [self._one_run() for _ in range(number)]
+        step: Step = {"kind": "run", "runs": runs}
+        if number > 1 or random.random() < 0.3:
+            step |= {"turns": random.randrange(10**6), "pace": self._one((0.1, 0.4, 1.0))}
+            meanwhile = []
+            if random.random() < 0.4:
+                meanwhile.append(self._happening())
+            if random.random() < 0.3:
+                meanwhile.append(_wait(self._one((30, 400))))
+            if meanwhile:
+                step["meanwhile"] = meanwhile
+        if random.random() < 0.25:
+            step["lie"] = {"operation": self._one(READS), "fault": self._one((*LIES, "empty-list", "truncated-page")),
+                           "every": self._one((1, 1, 2))}  # fmt: skip
+        return step
+
+    def _one_run(self) -> dict[str, Any]:
+        random = self._random
+        run: dict[str, Any] = {"start": self._one(("timer", "timer", "apply", "apply", "worker", "event"))}
+        if run["start"] == "worker":
+            run["of"] = self._one(("shard", "account", "image"))
+            run["account"], run["image"] = self._one(MEMBERS), self._one(IMAGES)
+        if random.random() < 0.3:
+            run["dies"] = random.randint(1, 14)
+        elif random.random() < 0.2:
+            run |= {"dies": 1, "at": self._favourite()}
+        if random.random() < 0.05:
+            run["deadline"] = self._one((2.0, 25.0))
+        return run
+
+    def _deliver(self) -> Step:
+        return {"kind": "deliver", "which": self._one(("oldest", "newest")), "copies": self._one((1, 1, 2)),
+                "keep": self._random.random() < 0.3, "turns": self._random.randrange(10**6)}  # fmt: skip
+
+
+def _wait(seconds: int) -> Step:
+    return {"kind": "wait", "seconds": seconds}
+
+
+# --- as text
+
+
+def short(account: object) -> str:
+    """The end of an account's id, which tells it from the others."""
+    text = str(account)
+    return f"…{text[-4:]}" if text.isdigit() and len(text) > 8 else text
+
+
+def told(step: Step) -> str:
+    """A step in words."""
+    kind = step["kind"]
+    maker = _TELLING.get(kind)
+    return maker(step) if maker is not None else f"{kind}"
+
+
+def _compact(value: object) -> str:
+    text = json.dumps(value, sort_keys=True)
+    for long in (MANAGEMENT, OWNER, OWNER_2, *MEMBERS, *CROWD, *NEWCOMERS, PARTNER, STRANGER, UNKNOWN):
+        text = text.replace(long, short(long))
+    return text.replace('"', "")
+
+
+def _policy_told(step: Step) -> str:
+    what = step["what"]
+    if what in ("audience", "channel"):
+        return f"the policy: rule {step['number']} gets {what} {_compact(step[what])}"
+    if what == "remove":
+        return f"the policy: rule {step['number']} is removed"
+    if what == "owner":
+        return "the policy: the last owner is removed, or is back"
+    return f"the policy: {what} {_compact(step[what])}"
+
+
+def _run_told(step: Step) -> str:
+    parts = []
+    for run in step["runs"]:
+        text = {"timer": "a sweep by timer", "apply": "a sweep by hand", "event": "the next event"}.get(run["start"])
+        if text is None:
+            text = f"a worker for {run['of']}" + {"shard": "", "account": f" {short(run['account'])}",
+                                                  "image": f" {run['image']}"}[run["of"]]  # fmt: skip
+        if "at" in run:
+            text += f" that dies {run['at']}"
+        elif "dies" in run:
+            text += f" that dies at the {run['dies']}th instant of its writes"
+        if "deadline" in run:
+            text += f" with {run['deadline']:g} s of time"
+        parts.append(text)
+    line = "run: " + " and ".join(parts)
+    if step.get("lie"):
+        lie = step["lie"]
+        line += f", while each {lie['every']}th {lie['operation']} answers with {lie['fault']}"
+    if step.get("meanwhile"):
+        line += ", meanwhile " + " and ".join(told(other) for other in step["meanwhile"])
+    return line
+
+
+_TELLING: Mapping[str, Callable[[Step], str]] = {
+    "move": lambda s: f"account {short(s['account'])} moves to {s['folder']}",
+    "leave": lambda s: f"account {short(s['account'])} leaves the organization",
+    "join": lambda s: f"account {short(s['account'])} joins in {s['folder']} ({s['how']})",
+    "there-and-back": lambda s: (
+        f"account {short(s['account'])} moves to {s['folder']} and {s['after']} s later back again"
+    ),
+    "tag-account": lambda s: f"account {short(s['account'])} gets the tag env={s['env']}",
+    "rename-folder": lambda s: f"folder {s['folder']} gets another name",
+    "create-folder": lambda s: f"folder {s['folder']} is made in {s['parent']}",
+    "delete-folder": lambda s: f"folder {s['folder']} is deleted, its members move up",
+    "new-image": lambda s: f"image {s['image']} is made in {s['region']}, {s['status']}, share={s['share']}",
+    "image-status": lambda s: f"image {s['image']} becomes {s['status']}",
+    "delete-image": lambda s: f"image {s['image']} is deleted",
+    "tag-image": lambda s: f"image {s['image']} gets the tag share={s['share']}",
+    "rename-image": lambda s: f"image {s['image']} is called {s['name']}",
+    "grant": lambda s: f"somebody grants {s['image']} to {short(s['account'])} by hand",
+    "revoke": lambda s: f"somebody revokes grant number {s['number']} by hand",
+    "regrant": lambda s: f"somebody revokes grant number {s['number']} by hand and makes it again",
+    "share-by-hand": lambda s: (
+        f"somebody shares {', '.join(s['images'])} with {', '.join(map(short, s['targets']))} as {s['share']}"
+    ),
+    "unshare": lambda s: f"somebody deletes {s['share']}",
+    "end-row": lambda s: f"somebody takes entry number {s['number']} out of a share of ours",
+    "policy": _policy_told,
+    "pause": lambda s: f"somebody pauses {s['shard'] or 'everything'}",
+    "resume": lambda _: "somebody resumes",
+    "approve": lambda _: "somebody approves all that is held",
+    "reject": lambda _: "somebody rejects all that is held",
+    "sharing": lambda s: f"sharing in the organization is {'enabled' if s['enabled'] else 'disabled'}",
+    "lose-events": lambda _: "all events under way are lost",
+    "fault": lambda s: f"from now on each {s['every']}th {s['operation']} answers with {s['fault']}",
+    "no-fault": lambda _: "the faults end",
+    "wait": lambda s: f"{s['seconds']} s pass",
+    "deliver": lambda s: (
+        f"the {s['which']} event is delivered{' twice at once' if s['copies'] > 1 else ''}"
+        f"{', and will be again' if s['keep'] else ''}"
+    ),
+    "run": _run_told,
+}
+KINDS = frozenset(_TELLING)
+
+
+def written(story: Story) -> str:
+    """The story as text, which ``read`` reads back: words for people, then what they stand for."""
+    lines = [f"# seed {story.seed}", f"setting | {json.dumps(story.setting, sort_keys=True)}"]
+    notes = story.notes or ("",) * len(story.steps)
+    for step, note in zip(story.steps, notes, strict=True):
+        lines.append(f"{note or told(step)} | {json.dumps(step, sort_keys=True)}")
+    return "\n".join(lines) + "\n"
+
+
+def read(text: str) -> Story:
+    """A story from its text."""
+    seed, setting, steps = 0, {}, []
+    for line in text.splitlines():
+        if line.startswith("# seed "):
+            seed = int(line.removeprefix("# seed "))
+        elif line.startswith("setting | "):
+            setting = json.loads(line.partition(" | ")[2])
+        elif " | {" in line:
+            steps.append(json.loads(line[line.index(" | {") + 3 :]))
+    return Story(seed, setting, tuple(steps))
