@@ -136,7 +136,8 @@ def test_shares_are_set_up_and_changed_through_a_fault_in_about_every_tenth_call
     assert watch.wrong == []
 
     t.patch(faults=[])
-    applied = until_settled(t)
+    # Where an answer was lost while pairs changed to direct grants, nobody can see whether those are there.
+    applied = until_settled(t, approve=True)
     assert watch.wrong == []
     assert (applied.failed, applied.plan.held, applied.plan.refused) == ((), (), ())
     direct = {image: shares[image] if image in SETS[1] else set() for image in IMAGES}
