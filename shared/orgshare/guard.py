@@ -6,6 +6,9 @@ Members that left the organization, proven one by one, count apart from everythi
 rule or an image that would lose its whole audience of more than one account is always held. Any limit that is passed
 holds; there is no way to switch it off.
 
+What there is, is counted twice, with what is under way in resource shares and without: accounts that a share is only
+about to reach make the loss of those who have an image already no smaller part.
+
 Limits hold over a rolling window: what was taken away lately, in whatever shard and by whatever run, counts with what
 this run would take, and as a part of what there was. So nothing is gained by taking it piece by piece.
 
@@ -32,7 +35,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.decide.coverage import Reach
-from orgshare.decide.decisions import Decisions, Holding, ImageDecision
+from orgshare.decide.decisions import Decisions, Holding, ImageDecision, ShardDecision
 from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Hold, pairs_id
 from orgshare.ledger import Ledger, Lost
@@ -117,6 +120,9 @@ class Baseline(Struct, frozen=True):
 
     ``lost`` are the pairs that were taken away within the window, and of these ``gone`` are not there again. ``pairs``,
     the accounts of each rule and the ``members`` of the organization are those of now and of what was lost together.
+    ``coming`` are pairs that would be lost and are not counted: what is to give them is still under way. ``ended`` are
+    the rules and images of which nobody who has anything by them is wanted by them any more: whoever stays stays for
+    another reason.
     """
 
     pairs: int
@@ -126,6 +132,8 @@ class Baseline(Struct, frozen=True):
     members: int
     lost: Mapping[Pair, Lost] = MappingProxyType({})
     gone: frozenset[Pair] = NO_PAIRS
+    coming: frozenset[Pair] = NO_PAIRS
+    ended: frozenset[str] = NOBODY
 
 
 def baseline(
@@ -136,24 +144,25 @@ def baseline(
     *,
     now: datetime,
     window: timedelta,
+    associated: bool = False,
 ) -> Baseline:
     """Count what is there: what this run read of the images it looked at, what the ledger knows of all others.
 
     Of those, an intention alone counts for nothing, and a pair counts once however many channels it has: with a smaller
-    whole, the guard holds sooner. What was taken away within the window is a part of the whole.
+    whole, the guard holds sooner. What was taken away within the window is a part of the whole. With ``associated``
+    nothing counts that is still under way in a resource share; where this run did not look, that is what the last look
+    found.
     """
-    read = {decision.image.id: decision for decision in decisions.images}
-    by_image: Counter[str] = Counter(
-        {d.image.id: len(d.shared) + len((d.ours | d.strangers.keys()) - d.shared) for d in decisions.images}
-    )
+    read = {d.image.id: _given(d, associated=associated) for d in decisions.images}
+    by_image: Counter[str] = Counter({image: len(given) for image, given in read.items()})
+    ours = {decision.image.id: decision.ours for decision in decisions.images}
     by_rule: Counter[str] = Counter()
     accounts: dict[str, set[str]] = defaultdict(set)
     lost: dict[Pair, Lost] = {}
     gone: set[Pair] = set()
     for shard, ledger in ledgers.items():
-        decided = decisions.shards.get(shard)
-        holdings = decided.holdings() if decided is not None else _remembered(ledger)
-        shared = _shared(holdings.values(), reach, frozenset({shard.owner, reach.management}))
+        aside = frozenset({shard.owner, reach.management})
+        shared = _shared_of(decisions.shards.get(shard), ledger, reach, aside, associated=associated)
         for (rule, image), reached in shared.items():
             if rule:
                 by_rule[rule] += len(reached)
@@ -163,7 +172,7 @@ def baseline(
             accounts[rule] |= reached
         for image, entries in ledger.grants.items():
             for account, entry in entries.items():
-                if account not in read[image].ours if image in read else entry.state == "intended":
+                if account not in ours[image] if image in read else entry.state == "intended":
                     continue
                 by_image[image] += image not in read and account not in shared.get(("", image), NOBODY)
                 for rule in entry.rules:
@@ -184,18 +193,53 @@ def baseline(
         members=len(departed.union(members)),
         lost=lost,
         gone=frozenset(gone),
+        ended=_ended(decisions, accounts, read),
+        coming=frozenset(
+            loss.pair
+            for d in decisions.images
+            for loss in d.losses
+            if associated and loss.pair.account in d.shared - read[d.image.id]
+        ),
     )
 
 
+def _ended(
+    decisions: Decisions, accounts: Mapping[str, set[str]], read: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """The rules, and the images that were read, that want nobody any more of those who have something by them."""
+    wanted = {audience.rule.name: audience.wanted for audience in decisions.audiences}
+    rules = {rule for rule, found in accounts.items() if rule and found.isdisjoint(wanted.get(rule, NOBODY))}
+    images = {d.image.id for d in decisions.images if read[d.image.id].isdisjoint(d.wanted)}
+    return frozenset(rules | images)
+
+
+def _given(decision: ImageDecision, *, associated: bool) -> frozenset[str]:
+    """Who has an image that was read through us, or by hand where the policy would take that away."""
+    shared = decision.shared & decision.coverage.associated if associated else decision.shared
+    return shared | decision.ours | decision.strangers.keys()
+
+
 def _is_there(
-    pair: Pair, read: ImageDecision | None, ledger: Ledger, shared: Mapping[tuple[str, str], frozenset[str]]
+    pair: Pair, given: frozenset[str] | None, ledger: Ledger, shared: Mapping[tuple[str, str], frozenset[str]]
 ) -> bool:
     """Whether a pair that was taken away counts among what is there now, because it was given again or never went."""
-    if read is not None:
-        return pair.account in read.shared | read.ours or pair.account in read.strangers
+    if given is not None:
+        return pair.account in given
     entry = ledger.entries(pair.image).get(pair.account)
-    given = entry is not None and entry.state != "intended"
-    return given or pair.account in shared.get(("", pair.image), NOBODY)
+    granted = entry is not None and entry.state != "intended"
+    return granted or pair.account in shared.get(("", pair.image), NOBODY)
+
+
+def _shared_of(
+    decided: ShardDecision | None, ledger: Ledger, reach: Reach, aside: frozenset[str], *, associated: bool
+) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Whom resource shares of a shard reach through us, whether this run looked there or not."""
+    if decided is not None:
+        return _shared(decided.holdings(associated=associated).values(), reach, aside)
+    remembered = _shared(_remembered(ledger).values(), reach, aside)
+    if not associated:
+        return remembered
+    return {place: of & ledger.reached.get(place[1], NOBODY) for place, of in remembered.items()}
 
 
 def _remembered(ledger: Ledger) -> Mapping[str, Holding]:
@@ -244,11 +288,13 @@ def guard(
     record: GuardRecord,
     judged: Callable[[Pair], bool],
     now: datetime,
+    associated: Baseline | None = None,
 ) -> tuple[Hold, ...]:
     """What is held, in the order of the ids. What is not held nor rejected and is proven may run.
 
     ``asking`` are the pairs that would be gained if a person approved. ``judged`` says which pairs this run came to a
     conclusion about: of an earlier hold the others stay as they are, and they are counted, but not held anew.
+    ``associated`` is the baseline without what is under way in resource shares, where it may differ.
     """
     losses, asking = tuple(losses), tuple(asking)
     aside = record.rejected(losses, asking)
@@ -258,12 +304,16 @@ def guard(
     # What was held once waits for a person, even when later additions make it a smaller part of the whole.
     waiting = {pair: hold.why for hold in record.holds if not hold.gains for pair in hold.pairs}
     why = {loss.pair: waiting[loss.pair] for loss in candidates if loss.pair in waiting}
+    without = base if associated is None else associated
+    there = [loss for loss in losses if loss.pair not in without.coming]
     for reason, pairs in (
         *_rejected_for_another_cause(losses, record),
         *_changes_of_channel(losses),
         *_whole_audiences(losses, base),
+        *_whole_audiences(there, without),
         *_departures(candidates, limits, base),
         *_losses(candidates, limits, base),
+        *_losses([loss for loss in there if loss.pair not in approved], limits, without),
     ):
         for pair in pairs:
             why.setdefault(pair, reason)
@@ -298,7 +348,7 @@ def _changes_of_channel(losses: tuple[Loss, ...]) -> Iterable[tuple[str, list[Pa
         yield why, pairs
 
 
-def _whole_audiences(losses: tuple[Loss, ...], base: Baseline) -> Iterable[tuple[str, list[Pair]]]:
+def _whole_audiences(losses: Iterable[Loss], base: Baseline) -> Iterable[tuple[str, list[Pair]]]:
     by_image: dict[str, list[Pair]] = defaultdict(list)
     by_rule: dict[str, list[Pair]] = defaultdict(list)
     for loss in losses:
@@ -309,12 +359,12 @@ def _whole_audiences(losses: tuple[Loss, ...], base: Baseline) -> Iterable[tuple
             by_rule[rule].append(loss.pair)
     for rule, pairs in sorted(by_rule.items()):
         accounts = base.accounts_of_rule.get(rule, 0)
-        if accounts > 1 and len(pairs) >= base.by_rule[rule]:
+        if accounts > 1 and (rule in base.ended or len(pairs) >= base.by_rule[rule]):
             yield f"rule {rule} would lose its whole audience, {accounts} accounts", pairs
     gone = Counter(pair.image for pair in base.gone)
     for image, pairs in sorted(by_image.items()):
         had = len(pairs) + gone[image]
-        if had > 1 and len(pairs) >= base.by_image.get(image, 0):
+        if had > 1 and (image in base.ended or len(pairs) >= base.by_image.get(image, 0)):
             yield f"image {image} would lose its whole audience, {had} accounts", pairs
 
 

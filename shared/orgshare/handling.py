@@ -94,7 +94,7 @@ def respond(
 def _opened(context: Any) -> AbstractContextManager[Runtime]:
     """The surroundings that a function's environment describes; its time is a little less than its timeout."""
     timeout = getattr(getattr(context, "function", None), "timeout", None)
-    budget = float(timeout) - RESERVE if timeout and float(timeout) > 2 * RESERVE else None
+    budget = max(float(timeout) - RESERVE, float(timeout) / 2) if timeout else None
     return runtime(read_settings(os.environ, context=context), budget=budget)
 
 

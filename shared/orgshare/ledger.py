@@ -61,6 +61,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     ``shared_time``. ``since`` is the time of the intention, ``first`` that of an earlier one whose grant was never
     seen and may still appear. ``missing`` counts the runs in which it was not seen. ``rules`` are the rules that
     wanted it last, ``unwanted`` is the time of the first run that found nobody to want it any more.
+    One that was ``adopted`` is ours, and somebody else made it.
     """
 
     state: EntryState
@@ -71,6 +72,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     missing: int = 0
     first: datetime | None = None
     unwanted: datetime | None = None
+    adopted: bool = False
 
     def owns(self, grant: Grant) -> bool:
         """Whether a listed grant is the one that this entry speaks of."""
@@ -86,7 +88,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
         first = None if self.state == "made" else self.first or self.since
         if first is not None and now - first >= NEVER_VISIBLE:
             first = None
-        return replace(self, state="intended", since=now, missing=0, first=first)
+        return replace(self, state="intended", since=now, missing=0, first=first, adopted=False)
 
     def seen(self, grant: Grant, now: datetime) -> Entry:
         """The entry after its grant was listed; a row without a SharedTime says only that it is there.

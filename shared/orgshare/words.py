@@ -209,11 +209,16 @@ class Sharing(Struct, frozen=True):
 
 
 class ImageReading(Struct, frozen=True):
-    """An image with its grants; ``grants`` is ``None`` when they were not read, and ``unread`` says why."""
+    """An image with its grants; ``grants`` is ``None`` when they were not read, and ``unread`` says why.
+
+    ``asked`` is false where nobody asked for them, because the image itself says that it is not shared. Whether that
+    speaks of accounts that a resource share reaches, nobody knows.
+    """
 
     image: Image
     grants: tuple[Grant, ...] | None
     unread: str = ""
+    asked: bool = True
 
 
 class Incomplete(Struct, frozen=True, order=True):

@@ -188,7 +188,9 @@ class Oracle:
         earlier = [world for at, world in self._worlds if at >= now - lag]
         standing = [world for at, world in self._worlds if at < now - lag]
         before = (*standing[-1:], *earlier)
-        self._runs[name] = _Run(name, self.policy, now, [self.world], snapshot.pairs(), before, self.held())
+        # Nobody knows whether a share reaches the management account: it has what is granted to it directly.
+        had = {pair for pair in snapshot.pairs() if pair[1] != self.world.management} | _pairs(snapshot.direct)
+        self._runs[name] = _Run(name, self.policy, now, [self.world], had, before, self.held())
 
     def run_ends(self, name: str) -> None:
         """A run ended, or died."""
@@ -320,7 +322,8 @@ class Oracle:
         if run.policy["safety"].get("partners") == "hold":
             self.looked["partners wait"] += 1
             for image, account in sorted(gained & allowed):
-                if account in self.world.members or account == self.world.management:
+                # Who has just left is no partner yet: lists still show it as a member.
+                if any(account in world.members or account == world.management for world in self._views(run)):
                     continue
                 if (image, account) not in self._ever and (image, account) not in self.approved(now):
                     self._wrong("partners wait", f"{run.name} grants {_told((image, account))} without approval")
@@ -413,8 +416,7 @@ class Oracle:
     def _check_whole_audiences(self, run: _Run) -> None:
         by_image: dict[str, set[Pair]] = defaultdict(set)
         for pair in run.had:
-            if pair[1] != self.world.management:
-                by_image[pair[0]].add(pair)
+            by_image[pair[0]].add(pair)
         for image, pairs in sorted(by_image.items()):
             unapproved = pairs - self.approved(run.began)
             if len(pairs) > 1 and pairs <= run.counted and unapproved:

@@ -579,3 +579,11 @@ def test_every_error_is_one_of_ours(cloud: LocalCloud) -> None:
         ):
             with contextlib.suppress(OrgshareError):
                 ask()
+
+
+def test_versioning_that_is_switched_on_later_stops_the_first_put(store: ObjectStorage, cloud: LocalCloud) -> None:
+    """From then on two runs could write at once, so nothing more is believed to be put."""
+    assert store.put_new("first", b"1")
+    cloud.patch({"buckets": {NEAR_BUCKET: {"versioning": "enabled"}}})
+    with pytest.raises(ConfigurationError, match=r"versioning of the bucket was switched on.*without it"):
+        store.put_new("second", b"2")

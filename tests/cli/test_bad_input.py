@@ -15,7 +15,8 @@ Make = Callable[..., Shell]
 
 KEY, SECRET = "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"
 NOT_BEGUN = (
-    "state file:{folder}/state: it is not begun; run «orgshare init» once, or correct the key state of the policy"
+    "state file:{folder}/state: it is not begun; run «orgshare init» once, or «orgshare init --recover» if there was "
+    "one that was lost, or correct the key state of the policy"
 )
 READING = (["plan"], ["apply", "--yes"], ["status"], ["explain", "m-gold", A], ["who", "m-gold"])
 ALL = (*READING, ["holds"], ["approve", "h-1"], ["validate"], ["init"])
@@ -309,7 +310,8 @@ def test_a_broken_state_is_an_error(shell: Make) -> None:
     name = newest.relative_to(run.trial.folder / "state")
     refused(
         run, ["apply", "--yes"],
-        f"Error: state file:{run.trial.folder}/state: {name} cannot be read: Input data was truncated",
+        f"Error: state file:{run.trial.folder}/state: {name} cannot be read, so nothing is done: put it back as it was "
+        "written (Input data was truncated)",
     )  # fmt: skip
 
 

@@ -536,7 +536,7 @@ def test_wait_waits_for_another_writer(shell: Make, monkeypatch: pytest.MonkeyPa
     """A shard that was busy at first is done when the other is gone."""
     run = shell()
     other = hold(run.trial, "r-other")
-    waiting(run, monkeypatch, other.let_go)
+    waiting(run, monkeypatch, lambda: other.release(other._ledger))
     ran = run("apply", "--yes", "--wait", "60", "--json")
     assert (ran.status, ran.json["findings"], len(ran.json["done"])) == (0, [], 3)
     assert run.trial.access() == WANTED

@@ -71,7 +71,8 @@ def test_from_init_to_history(begun: Callable[..., Shell], bucket: str, switches
     run.environment["LOGNAME"] = "ann"
     where = f"state oss://{bucket}/orgshare/state"
     assert run("plan").errors == [
-        f"Error: {where}: it is not begun; run «orgshare init» once, or correct the key state of the policy"
+        f"Error: {where}: it is not begun; run «orgshare init» once, or «orgshare init --recover» if there was one "
+        "that was lost, or correct the key state of the policy"
     ]
     assert run("init").lines == [f"{where}: begun: deployment trial, directory rd-trial"]
     assert run("init").lines == [f"{where}: was begun already, nothing was done: deployment trial, directory rd-trial"]

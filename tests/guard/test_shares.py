@@ -258,6 +258,87 @@ def test_a_part_of_an_audience_runs_within_the_limits_and_is_held_beyond_them() 
     assert half.why.startswith("6 of 12 pairs (50.0 %) would lose access")
 
 
+def under_way(*entities: str) -> Mapping[str, str]:
+    return dict.fromkeys(entities, "Associating")
+
+
+def by_name(*accounts: str) -> Facts:
+    """Three images in a share with A, B, C and D, of whom C and D are being associated; some are wanted."""
+    one = share("1", NAMES, [A, B, C, D], status=under_way(C, D))
+    return looked(
+        one,
+        of=facts(
+            policy(rule(accounts=accounts, channel="directory")), *map(reading, THREE), known=known(one), proof=PLACED
+        ),
+    )
+
+
+def test_those_to_come_make_the_loss_of_one_who_has_the_images_no_smaller_part() -> None:
+    """One of two is half of them, though two more are being associated."""
+    assert guarded_twice(by_name(B, C, D), replace(NO_LIMIT, lost_percent=50)) == ()
+    (hold,) = guarded_twice(by_name(B, C, D), replace(NO_LIMIT, lost_percent=49))
+    assert hold.pairs == tuple(sorted(Pair(name, A) for name in NAMES))
+    assert hold.why.startswith("3 of 6 pairs (50.0 %) would lose access")
+
+
+@pytest.mark.parametrize("percent", [33, 34])
+def test_a_loss_of_what_is_only_to_come_is_a_part_of_all(percent: float) -> None:
+    """Two images are being associated, and one of their two targets goes: nobody had them there yet."""
+    of_two = share("2", ["m-silver", "m-bronze"], [C, D], status=under_way("m-silver", "m-bronze"))
+    both = (share("1", ["m-gold"], [A, B]), of_two)
+    of = facts(
+        policy(
+            rule(accounts=[A, B], channel="directory", images=ImageSelector(ids=frozenset({"m-gold"}))),
+            rule(
+                "two", accounts=[C], channel="directory", images=ImageSelector(ids=frozenset({"m-silver", "m-bronze"}))
+            ),
+        ),
+        *map(reading, THREE),
+        known=known(*both, rules=dict.fromkeys(("m-silver", "m-bronze", C, D), ("two",))),
+        proof=PLACED,
+    )
+    found = guarded_twice(looked(*both, of=of), replace(NO_LIMIT, lost_percent=percent))
+    assert [hold.why.split(" would")[0] for hold in found] == (["2 of 6 pairs (33.3 %)"] if percent == 33 else [])
+
+
+def test_everybody_who_has_the_images_is_a_whole_audience_beside_those_to_come() -> None:
+    """Of the rule, and so of every image."""
+    (hold,) = guarded_twice(by_name(C, D), NO_LIMIT)
+    assert hold.pairs == tuple(sorted(Pair(name, a) for name in NAMES for a in (A, B)))
+    assert hold.why == "rule golden would lose its whole audience, 2 accounts"
+
+
+def test_approved_losses_of_what_there_is_run() -> None:
+    """They count neither with what is under way nor without."""
+    of, none = by_name(B, C, D), replace(NO_LIMIT, lost_percent=0)
+    (hold,) = guarded_twice(of, none)
+    shown = RecordedHold(hold.id, hold.since, hold.why, hold.pairs)
+    assert guarded_twice(of, none, approve(GuardRecord((shown,)), shown, now=NOW, who="w", reason="r")) == ()
+
+
+def test_where_a_run_did_not_look_what_stands_is_what_the_last_look_found() -> None:
+    """The rows alone do not tell whether they are under way."""
+    of, there = facts(policy()), share("1", NAMES, [A, B, C])
+    remembered = known(there).with_reached({"m-gold": frozenset({A, B}), "m-silver": frozenset({C})})
+    found = baseline(
+        decide(of), {OTHER: remembered}, make_reach(of), ORGANIZATION.members, now=NOW, window=WINDOW, associated=True
+    )
+    assert dict(found.by_image) == {"m-gold": 2, "m-silver": 1, "m-bronze": 0}
+    assert (found.pairs, dict(found.by_rule), dict(found.accounts_of_rule)) == (3, {"golden": 3}, {"golden": 3})
+
+
+def guarded_twice(of: Facts, limits: Limits, record: GuardRecord | None = None) -> tuple[Hold, ...]:
+    """What is held with what is under way and without, as a run does it."""
+    decisions = decide(of)
+    there = baseline(
+        decisions, of.ledgers, make_reach(of), ORGANIZATION.members, now=NOW, window=WINDOW, associated=True
+    )
+    return guard(
+        decisions.losses(), base=whole(of), associated=there, limits=limits, record=record or GuardRecord(),
+        judged=lambda _: True, now=NOW,
+    )  # fmt: skip
+
+
 def losses(cause: Cause, *accounts: str) -> list[Loss]:
     return [
         Loss(pair=Pair(name, a), shard=SHARD, cause=cause, proven=True, rules=() if cause == "channel" else ("golden",))

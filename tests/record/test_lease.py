@@ -153,6 +153,40 @@ def test_a_pause_stops_the_holder_at_its_next_call(state: State, time: Time) -> 
     lease.release(Ledger())
 
 
+class Slow(DirectoryStore):
+    """A store that takes its time to answer a look at the newest generation."""
+
+    time: Time | None = None
+
+    def listed(self, prefix: str, *, most: int | None = None):  # type: ignore[no-untyped-def]
+        if self.time is not None and prefix.startswith("shards"):
+            self.time.pass_(SECONDS - LOOKED_AT)
+        return super().listed(prefix, most=most)
+
+
+def test_a_state_that_answers_late_leaves_no_time_to_write(tmp_path: Path, time: Time) -> None:
+    """What counts is the time after the last answer, not before the first question."""
+    store = Slow(tmp_path / "state", lambda: time.store)
+    lease = take(begin(store, deployment="g", directory="rd-1", identity="one", now=NOW), time, "r1")
+    time.pass_(LOOKED_AT + 1)
+    store.time = time
+    with pytest.raises(Busy, match="held up until its lease was over"):
+        lease.check()
+
+
+def test_after_an_error_no_call_begins_and_those_under_way_have_time(state: State, time: Time) -> None:
+    """Other threads ask in vain, and nobody else gets the shard before the longest call is over."""
+    lease = take(state, time, "r1")
+    lease.let_go()
+    for attempt in (lease.check, lambda: lease.commit(LEDGER), lambda: lease.release(LEDGER)):
+        with pytest.raises(Busy):
+            attempt()
+    time.pass_(LONGEST_CALL - 1)
+    assert state.read(SHARD).holder == "r1"
+    time.pass_(3)
+    assert state.read(SHARD).holder == ""
+
+
 class Deaf(DirectoryStore):
     """A store that does not answer any more."""
 

@@ -14,7 +14,7 @@ from orgshare.decide.losses import Loss
 from orgshare.decide.refusals import REFUSAL_STANDS
 from orgshare.errors import Refused
 from orgshare.execute.sharing import Outcome
-from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal
+from orgshare.ledger import Entry, EntryState, Ledger, Lost, RememberedRefusal
 from orgshare.policy.model import Mode
 from orgshare.record.ownership import intended, reason_of, recorded, settled
 from orgshare.words import NOBODY, Grant, Pair
@@ -207,9 +207,9 @@ def test_grants_by_hand_that_the_policy_wants_become_ours_where_it_adopts() -> N
     """With the time of their rows, so that they are known again; what nobody wants stays its maker's."""
     after = after_reading(adopting())
     expected = {
-        A: Entry("made", NOW, "member", ("golden",), SHARED),
-        B: Entry("made", NOW, "member", ("golden",), SHARED),
-        PARTNER: Entry("made", NOW, "partner", ("golden",), SHARED),
+        A: Entry("made", NOW, "member", ("golden",), SHARED, adopted=True),
+        B: Entry("made", NOW, "member", ("golden",), SHARED, adopted=True),
+        PARTNER: Entry("made", NOW, "partner", ("golden",), SHARED, adopted=True),
     }
     assert {image: dict(entries) for image, entries in after.grants.items()} == dict.fromkeys(
         ("m-gold", "m-silver", "m-bronze"), expected
@@ -253,3 +253,19 @@ def test_a_grant_by_hand_in_the_place_of_one_of_ours_is_adopted_with_its_own_tim
     """Somebody took ours away and granted anew."""
     old = ledger(gold={A: replace(made(A)[A], shared_time="2026-10-01T00:00:00Z")})
     assert after_reading(adopting(known=old)).entries(IMAGE)[A].shared_time == SHARED
+
+
+@pytest.mark.parametrize("state", ["intended", "accepted", "made"])
+def test_a_grant_that_the_cloud_does_not_know_of_ends_where_a_share_surely_reaches_the_account(
+    state: EntryState,
+) -> None:
+    """Its revoke was accepted by a run that died; the row that is left is the share's. One of our own time stays."""
+    refused = Refused("x", code="InvalidAccount.NotFound")
+    mine, other = "2026-11-21T11:00:00Z", "2026-11-21T11:30:00Z"
+    known = ledger(gold={a: Entry(state, NOW, shared_time=mine) for a in (A, B, C, D)})
+    outcome = Outcome(
+        IMAGE,
+        unremovable=((A, refused), (B, refused), (C, refused), (D, Refused("x", code="Other"))),
+        grants=(Grant(A, other), Grant(B, mine), Grant(C, other), Grant(D, other)),
+    )
+    assert set(entries(recorded(known, [outcome], NOW, covered={IMAGE: frozenset({A, B, D})}))) == {B, C, D}

@@ -16,7 +16,7 @@ from orgshare.ledger import Ledger, RememberedRefusal
 from orgshare.record.series import KEPT_FOR, KEPT_GENERATIONS, PRUNED_EVERY
 from orgshare.record.state import ShardState, State, begin, check_directory, open_state
 from orgshare.record.store import DirectoryStore
-from orgshare.signals import ImageAt, Signal
+from orgshare.signals import NOTHING, ImageAt, Signal
 from orgshare.words import Pair, Shard
 from tests.support.facts import NOW, OWNER, SHARD, A, B, C, ledger, made
 
@@ -276,13 +276,15 @@ def test_a_pause_stands_until_it_is_ended(state: State) -> None:
 
 
 def test_a_signal_waits_beside_its_shard_until_it_is_followed(state: State) -> None:
-    """One a run and shard; what it asks for comes back as it was."""
+    """Once, however often it comes; what it asks for comes back as it was."""
     gold = ImageAt("m-gold", "cn-hangzhou")
     signal = Signal(accounts=frozenset({A, B}), images=frozenset({gold}), why=("moved",))
-    for run in ("r1", "r2", "r1"):
-        state.leave(SHARD, signal, run=run)
+    for each in (signal, NOTHING, signal):
+        state.leave(SHARD, each)
+    state.store.put_new(f"shards/{SHARD}/waiting/later.json", b'{"orgshare": {"new": true}}')
     found = state.waiting(SHARD)
-    assert [each.signal for each in found] == [signal, signal]
+    assert sorted(bool(each.signal.accounts) for each in found) == [False, True]
+    assert signal in {each.signal for each in found}
     assert state.waiting(OTHER) == ()
     state.forget(found[0])
     assert state.waiting(SHARD) == found[1:]

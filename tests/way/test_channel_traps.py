@@ -577,3 +577,15 @@ def test_a_row_of_a_share_fulfils_no_intention_of_a_run_that_died(trial: Trials)
         t.apply()
         t.cloud.advance(1)
         assert by_shares(t) == everywhere(A, B)
+
+
+def test_the_row_of_a_share_that_nobody_asked_for_before_is_not_taken_for_our_grant(trial: Trials) -> None:
+    """The image says that it is not shared, so its rows were read for the first time after our grants."""
+    switches = {"covered_in_permission_list": True, "covered_self_shared": False, "repeated_add": "refresh"}
+    t = trial(world=world(delays={"share": 60}, switches=switches), policy=ruled(shared(accounts=[A, B, C])))
+    until_settled(t)
+    t.write_policy(ruled(rule(accounts=[A, B, C])))
+    until_settled(t, approve=True)
+    assert (by_shares(t), directly(t)) == (NOBODY, everywhere(A, B, C))
+    (shard,) = t.state().shards()
+    assert {image: set(t.state().read(shard).ledger.entries(image)) for image in ALL_IMAGES} == everywhere(A, B, C)

@@ -7,12 +7,28 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from orgshare.focus import Focus, Selection
+from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.guard import GuardRecord, reject
-from orgshare.ledger import Ledger
-from orgshare.way.applying import Applied
+from orgshare.ledger import Entry, Ledger
+from orgshare.way.applying import Applied, apply, carry_out_plan
+from orgshare.way.planning import make_plan
 from orgshare.words import Pair, Shard
-from tests.support.trial import OWNER, PARTNER, REGION, STRANGER, A, B, C, D, E, Trial, policy, rule
+from tests.support.trial import (
+    OTHER_REGION,
+    OWNER,
+    PARTNER,
+    REGION,
+    STRANGER,
+    A,
+    B,
+    C,
+    D,
+    E,
+    Trial,
+    policy,
+    rule,
+    world,
+)
 
 Trials = Callable[..., Trial]
 Change = Callable[[GuardRecord], GuardRecord]
@@ -100,6 +116,37 @@ def test_what_was_approved_leaves_the_whole_limit_to_what_comes_next(trial: Tria
     assert t.access() == everywhere(A, B, C)
     t.write_policy(guarded(named(A, B), hold_when=three))
     assert t.apply().plan.held == ()
+    assert t.access() == everywhere(A, B)
+
+
+def test_what_is_only_under_way_makes_no_loss_a_smaller_part(trial: Trials) -> None:
+    """Four accounts are being associated, and the one that has the images already is all that there is."""
+    third = {"lost_percent": 30}
+    t = trial(
+        policy=guarded(named(A, B, C, D, channel="directory"), named(E, name="extra"), hold_when=third),
+        world=world(delays={"association": 90}),
+    )
+    t.apply()
+    t.cloud.advance(90)
+    t.apply()  # fills the share that is there now
+    assert t.access() == everywhere(E)
+    t.write_policy(guarded(named(A, B, C, D, channel="directory"), hold_when=third))
+    assert held(t.apply()) == pairs(E)
+    assert t.access() == everywhere(E)
+
+
+def test_an_audience_is_whole_without_those_who_are_only_about_to_have_the_image(trial: Trials) -> None:
+    """Both accounts that have m-gold would lose it, while a resource share is about to reach a third one."""
+    t = trial(
+        policy=guarded(named(A, B), named(C, name="extra", channel="directory")),
+        world=world(delays={"association": 90}),
+    )
+    t.apply()
+    t.cloud.advance(90)
+    t.apply()  # fills the share that is there now
+    others = {"ids": ["m-silver", "m-bronze"]}
+    t.write_policy(guarded(named(A, B, images=others), named(C, name="extra", channel="directory")))
+    assert held(t.apply()) == {Pair("m-gold", A), Pair("m-gold", B)}
     assert t.access() == everywhere(A, B)
 
 
@@ -270,6 +317,32 @@ def test_the_first_grant_to_a_partner_waits_and_others_are_granted(trial: Trials
     assert t.access() == everywhere(A, B, PARTNER)
 
 
+def test_what_a_run_that_died_only_intended_is_no_first_grant(trial: Trials) -> None:
+    """The policy asks for approval since then, and the partner never got anything."""
+    t = trial(policy=guarded(named(A, B, partners=[PARTNER]), partners="hold"))
+    t.begin()
+    entries = {PARTNER: Entry("intended", t.now(), "partner", ("golden",))}
+    remembered(t, lambda ledger: ledger.with_entries("m-gold", entries))
+    assert held(t.apply()) == pairs(PARTNER)
+    assert t.access() == everywhere(A, B)
+
+
+def test_ending_a_shard_drops_no_partner_that_waits_elsewhere(trial: Trials) -> None:
+    """What a policy without rules looks at is that shard alone, and what others granted there stays."""
+    t = trial(policy=guarded(named(A, B, partners=[PARTNER]), partners="hold", unmanaged="revoke"))
+    t.grant_by_hand("m-gold", STRANGER)
+    t.apply()
+    runtime = t.runtime()
+    elsewhere = tuple(replace(owner, regions=("cn-shanghai",)) for owner in runtime.policy.owners)
+    ending = replace(runtime, policy=replace(runtime.policy, owners=elsewhere, rules=(), unmanaged="keep"))
+    assert not any(make_plan(ending, EVERYTHING).judged(pair) for pair in pairs(PARTNER))
+    for _ in range(2):
+        here = t.runtime()
+        apply(replace(here, policy=replace(here.policy, rules=(), unmanaged="keep")), EVERYTHING)
+        t.approve_all()
+    assert t.access() == {**everywhere(), "m-gold": {STRANGER}}
+
+
 def test_an_approved_gain_lets_no_loss_of_the_same_pairs_run(trial: Trials) -> None:
     """The partner is granted, and the policy drops it within the day of the approval."""
     t = trial(policy=guarded(named(A, B, partners=[PARTNER]), partners="hold", hold_when={"lost_pairs": 0}))
@@ -337,6 +410,20 @@ def test_on_leave_governs_what_left_and_the_proof_is_still_asked_for(trial: Tria
         applied = t.apply()
         assert t.access() == everywhere(*after_a_day)
         assert bool(kinds(applied, "kept-on-leave")) is (on_leave == "keep")
+
+
+def test_on_leave_keeps_what_left_also_on_an_image_that_no_rule_selects_any_more(trial: Trials) -> None:
+    """Everybody else loses it."""
+    t = trial(policy=guarded(named(A, B, C), on_leave="keep"))
+    t.apply()
+    t.leave(A)
+    t.apply()
+    t.write_policy(guarded(named(A, B, C, images={"ids": ["m-silver", "m-bronze"]}), on_leave="keep"))
+    t.apply()
+    t.approve_all()
+    applied = t.apply()
+    assert t.access() == {**everywhere(A, B, C), "m-gold": {A}}
+    assert kinds(applied, "kept-on-leave") == {(image, A) for image in IMAGES}
 
 
 def test_adopted_grants_are_revoked_when_nobody_wants_them_and_others_are_left(trial: Trials) -> None:
@@ -415,3 +502,60 @@ def test_a_share_of_ours_that_a_person_deleted_is_made_anew(trial: Trials) -> No
     assert t.access() == everywhere(A, B, C)
     (another,) = t.state().read(SHARD).ledger.made
     assert another != share
+
+
+def test_limits_are_those_of_the_deployment_also_where_runs_overlap(trial: Trials) -> None:
+    """Two runs in two regions that reckoned with the same past: the second sees what the first took, and stops."""
+    document = world()
+    document["images"] |= {
+        f"m-far{n}": {"owner": OWNER, "region": OTHER_REGION, "name": f"far{n}", "tags": {"share": "org"}}
+        for n in range(3)
+    }
+    regions = [{"account": OWNER, "regions": [REGION, OTHER_REGION]}]
+    three = {"lost_pairs": 3}
+    t = trial(world=document, policy={**guarded(hold_when=three), "owners": regions})
+    t.apply()
+    t.write_policy({**guarded(named(A, B, C, D), hold_when=three), "owners": regions})
+    slow = t.runtime()
+    here, there = (Focus((Selection(regions=frozenset({region})),)) for region in (REGION, OTHER_REGION))
+    planned = make_plan(slow, here)
+    assert len(t.apply(there).done) == 3
+    applied = carry_out_plan(slow, planned)
+    assert (applied.done, {finding.kind for finding in applied.plan.findings}) == ((), {"busy"})
+    assert held(t.apply()) == pairs(E)
+    assert all(E in accounts for image, accounts in t.access().items() if image in IMAGES)
+
+
+def test_a_partner_whom_somebody_else_granted_asks_when_we_would(trial: Trials) -> None:
+    """A grant by hand that was adopted, and taken back by hand, is no leave to grant it again."""
+    t = trial(policy=guarded(rule(accounts=[A], partners=[PARTNER]), partners="hold", unmanaged="adopt"))
+    for image in IMAGES:
+        t.grant_by_hand(image, PARTNER)
+    t.apply()
+    for image in IMAGES:
+        t.revoke_by_hand(image, PARTNER)
+    for _ in range(3):
+        applied = t.apply()
+    assert held(applied) == pairs(PARTNER)
+    assert t.access() == everywhere(A)
+
+
+def test_a_whole_audience_is_held_whoever_stays_for_another_reason(trial: Trials) -> None:
+    """Somebody who left is kept, and another rule wants one account: the rest is the whole audience all the same."""
+    t = trial(policy=guarded(named(A, B, C, D), rule("other", accounts=[D]), on_leave="keep"))
+    t.apply()
+    t.leave(A)
+    t.apply()
+    t.write_policy(guarded(rule(folders=["fd-typo"]), rule("other", accounts=[D]), on_leave="keep"))
+    assert held(t.apply()) == pairs(B, C)
+    assert t.access() == everywhere(A, B, C, D)
+
+
+def test_a_whole_audience_is_held_image_by_image_too(trial: Trials) -> None:
+    """What an event looks at is one image, and the rule has lost everybody on all of them."""
+    t = trial(policy=guarded(named(A, B), rule("other", accounts=[C, D])))
+    t.apply()
+    t.write_policy(guarded(rule(folders=["fd-typo"]), rule("other", accounts=[C, D])))
+    for image in IMAGES:
+        t.apply(Focus((Selection(images=frozenset({image})),)))
+    assert t.access() == everywhere(A, B, C, D)

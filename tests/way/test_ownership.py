@@ -17,6 +17,7 @@ from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal
 from orgshare.way.applying import apply, carry_out_plan
 from orgshare.way.planning import make_plan
+from orgshare.way.recovering import Recovered, known_shares, recover, shares_of
 from tests.support.trial import LEASE_IS_OVER, A, B, C, Trial, policy, rule, world
 from tests.way.test_rules import Died, everywhere, in_step
 
@@ -266,3 +267,36 @@ def test_a_run_that_was_overtaken_leaves_no_history(trial: Trials) -> None:
     rows = read_history(t.store())
     assert {(row.image, row.account) for row in rows} == {(image, who) for image in everywhere() for who in (A, B)}
     assert slow.run not in {row.run for row in rows}
+
+
+def recovered(t: Trial) -> Recovered:
+    """What init --recover does where the state is there."""
+    runtime = t.runtime()
+    return recover(
+        runtime.state, shares_of(runtime.policy, runtime.cloud, known_shares(runtime.state)), run="r", now=t.now()
+    )
+
+
+def test_recovering_a_sound_state_makes_nothing_ours_that_is_not(trial: Trials) -> None:
+    """What a person put into a share of ours is that person's afterwards too."""
+    t = trial(policy=policy(rules=[rule(channel="auto")]))
+    t.apply()
+    t.cloud.advance(1000)
+    t.apply()
+    (share,) = t.cloud.world().resource_shares
+    t.patch(resource_shares={share: {"targets": ["fd-prod", "fd-eu", C]}})
+    assert recovered(t) == Recovered()
+    for _ in range(3):
+        t.apply()
+        t.cloud.advance(1000)
+    assert t.access() == everywhere(A, B, C)
+
+
+def test_recovering_forgets_no_share_that_is_there(trial: Trials) -> None:
+    """One that lost its tags is still known, and reported."""
+    t = trial(policy=policy(rules=[rule(channel="auto")]))
+    t.apply()
+    (share,) = t.cloud.world().resource_shares
+    t.patch(resource_shares={share: {"tags": None}})
+    assert recovered(t) == Recovered()
+    assert "channel-conflict" in {finding.kind for finding in t.apply().plan.findings}

@@ -203,7 +203,13 @@ class ObjectStorage:
             content_type="application/octet-stream",
             forbid_overwrite=True,
         )
-        self._call("oss:PutObject", lambda client: client.put_object(request), writes=True)
+        done = self._call("oss:PutObject", lambda client: client.put_object(request), writes=True)
+        if done.version_id:
+            raise ConfigurationError(
+                f"state {self}: versioning of the bucket was switched on, so that OSS lets objects be overwritten and "
+                "two runs could write at once; versioning cannot be undone: copy the objects to a bucket without it "
+                "and name that one"
+            )
 
     def _pages(self, prefix: str, size: int) -> Iterator[_Page]:
         """The pages of what is directly under a prefix, one after the other."""

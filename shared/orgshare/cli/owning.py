@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from orgshare.cli import statuses
 from orgshare.cli.changing import Task, carry_through
-from orgshare.cli.pausing import ShardName
+from orgshare.cli.pausing import ShardName, names_shard
 from orgshare.cli.running import Terminal, command, opened, opened_state, policy_option, who_runs
 from orgshare.errors import ConfigurationError
 from orgshare.focus import EVERYTHING
@@ -95,8 +95,7 @@ def _planned(terminal: Terminal, runtime: Runtime) -> Planned:
 
 def _check_orphaned(policy: Policy, shard: Shard) -> None:
     """Raise ``ConfigurationError`` if the policy names a shard."""
-    owners = [owner for owner in policy.owners if owner.account == shard.owner]
-    if any(owner.regions is None or shard.region in owner.regions for owner in owners):
+    if names_shard(policy, shard):
         raise ConfigurationError(f"{shard}: the policy names it, so it is looked after; take it out of owners first")
 
 

@@ -11,6 +11,8 @@ import click
 
 from orgshare.cli import statuses
 from orgshare.cli.running import Terminal, command, opened_state, policy_option, who_runs
+from orgshare.errors import ConfigurationError
+from orgshare.policy.model import Policy
 from orgshare.record.state import State
 from orgshare.wiring import new_run, utc_now
 from orgshare.words import Shard
@@ -35,7 +37,9 @@ class ShardName(click.ParamType):  # type: ignore[type-arg]  # generic for the t
 @command
 def pause(terminal: Terminal, *, shard: Shard | None, policy: str | None) -> int:
     """Let nothing be written to the cloud until resume. Reading goes on."""
-    _, state = opened_state(terminal, policy)
+    of, state = opened_state(terminal, policy)
+    if shard is not None and shard not in state.shards() and not names_shard(of, shard):
+        raise ConfigurationError(f"{shard}: neither the policy nor the state knows it; correct its owner or region")
     state.pause(shard, run=new_run(), who=who_runs(), now=utc_now())
     return _said(terminal, state)
 
@@ -49,6 +53,12 @@ def resume(terminal: Terminal, *, shard: Shard | None, policy: str | None) -> in
     _, state = opened_state(terminal, policy)
     state.resume(shard, run=new_run(), who=who_runs(), now=utc_now())
     return _said(terminal, state)
+
+
+def names_shard(policy: Policy, shard: Shard) -> bool:
+    """Whether a policy names a shard: its owner, and its region or all of them."""
+    owners = [owner for owner in policy.owners if owner.account == shard.owner]
+    return any(owner.regions is None or shard.region in owner.regions for owner in owners)
 
 
 def _said(terminal: Terminal, state: State) -> int:

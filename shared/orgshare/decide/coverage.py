@@ -45,12 +45,18 @@ class Coverage(Struct, frozen=True):
 
     ``sure`` accounts are covered beyond doubt. ``associated`` ones are so as far as anybody can tell: the rows stand,
     but the account came lately, or the vendor does not say whether such a target reaches it. ``possible`` adds what is
-    under way. Each includes the one before.
+    under way. Each includes the one before. ``elsewhere`` are accounts that it would reach if they still were where
+    they were before they moved or vanished: of them, too, a listed row may be the share's own.
     """
 
     sure: frozenset[str] = NOBODY
     associated: frozenset[str] = NOBODY
     possible: frozenset[str] = NOBODY
+    elsewhere: frozenset[str] = NOBODY
+
+    def perhaps(self) -> frozenset[str]:
+        """Everybody of whom a row on the image may be a resource share's own."""
+        return self.possible | self.elsewhere if self.elsewhere else self.possible
 
 
 NO_COVERAGE = Coverage()
@@ -175,11 +181,12 @@ def _coverage(share: ResourceShare, reach: Reach, now: datetime, without: frozen
     firm = reach.of_all([row.entity for row in rows if row.firm], external=share.external)
     others = reach.of_all([row.entity for row in rows if not row.firm], external=share.external)
     possible = firm.possible | others.possible
-    return Coverage(firm.sure, _same(firm.possible, possible), possible)
+    elsewhere = firm.elsewhere | others.elsewhere
+    return Coverage(firm.sure, _same(firm.possible, possible), possible, elsewhere)
 
 
 def _as_far(coverage: Coverage, *, firm: bool) -> Coverage:
-    return coverage if firm else Coverage(NOBODY, NOBODY, coverage.possible)
+    return coverage if firm else Coverage(NOBODY, NOBODY, coverage.possible, coverage.elsewhere)
 
 
 def _together(parts: list[Coverage]) -> Coverage:
@@ -187,7 +194,8 @@ def _together(parts: list[Coverage]) -> Coverage:
         return parts[0]
     possible = NOBODY.union(*(p.possible for p in parts))
     associated = _same(NOBODY.union(*(p.associated for p in parts)), possible)
-    return Coverage(_same(NOBODY.union(*(p.sure for p in parts)), associated), associated, possible)
+    sure = _same(NOBODY.union(*(p.sure for p in parts)), associated)
+    return Coverage(sure, associated, possible, NOBODY.union(*(p.elsewhere for p in parts)))
 
 
 def _same(part: frozenset[str], whole: frozenset[str]) -> frozenset[str]:

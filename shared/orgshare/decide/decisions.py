@@ -112,23 +112,23 @@ class ShardDecision(Struct, frozen=True, kw_only=True):
     pending: tuple[Pending, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
 
-    def holdings(self) -> Mapping[str, Holding]:
-        """What stands through us now, by share; what is on its way out does not."""
+    def holdings(self, *, associated: bool = False) -> Mapping[str, Holding]:
+        """What stands through us now, by share; what is on its way out does not.
+
+        With ``associated``, nor does what is on its way in.
+        """
         found = {}
-        own = self.arrangement.own
         for share in self.shares:
-            rules = {entity: entry.rules for entity, entry in self.ledger.rows(share.id).items()}
+            entries = self.ledger.rows(share.id)
+            rules = {
+                row.entity: entries[row.entity].rules
+                for row in share.images + share.targets
+                if (share.id, row.entity) in self.arrangement.own
+                and (share.firm and row.firm if associated else row.status != "Disassociating")
+            }
             found[share.id] = Holding(
-                images={
-                    r.entity: rules[r.entity]
-                    for r in share.images
-                    if r.status != "Disassociating" and (share.id, r.entity) in own
-                },
-                targets={
-                    r.entity: rules[r.entity]
-                    for r in share.targets
-                    if r.status != "Disassociating" and (share.id, r.entity) in own
-                },
+                images={row.entity: rules[row.entity] for row in share.images if row.entity in rules},
+                targets={row.entity: rules[row.entity] for row in share.targets if row.entity in rules},
             )
         return found
 

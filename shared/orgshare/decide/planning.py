@@ -114,10 +114,9 @@ def running(decisions: Decisions, held: frozenset[Pair]) -> tuple[Loss, ...]:
 
 
 def _directly(decision: ImageDecision, held: frozenset[Pair]) -> list[Loss]:
-    """The losses of an image that a revoke brings about."""
-    return [
-        loss for loss in decision.losses if loss.proven and loss.pair not in held and ends_grant(loss, decision.ours)
-    ]
+    """The losses of an image that a revoke brings about. A grant that stays for a time outlives the share beside it."""
+    ending = decision.ours - decision.lingering.keys() - decision.kept
+    return [loss for loss in decision.losses if loss.proven and loss.pair not in held and ends_grant(loss, ending)]
 
 
 def _runs(cut: Cut, losses: Mapping[Pair, Loss], held: frozenset[Pair]) -> bool:
@@ -150,7 +149,6 @@ class _Sharing:
         held: frozenset[Pair],
     ) -> None:
         self.shard, self.images, self.losses, self.held = shard, images, losses, held
-        self.by_id = {decision.image.id: decision for decision in images}
         self.running = [cut for cut in shard.cuts if _runs(cut, losses, held)]
 
     def changes(self) -> Iterable[Change]:
@@ -158,6 +156,9 @@ class _Sharing:
         for joining in self.shard.arrangement.joining:
             place = joining.share or f"new {joining.audience}"
             served = [d for d in self.images if d.home == place]
+            # An image whose own row is stuck gains nothing by what joins beside it.
+            stuck = self.shard.arrangement.setbacks.keys() - set(joining.images)
+            gaining = [d for d in served if d.image.id not in stuck]
             names = tuple(sorted({n for d in served for n in self.shard.image_rules[d.image.id]}))
             if not joining.share:
                 yield Change(
@@ -177,7 +178,7 @@ class _Sharing:
                 audience=joining.audience,
                 rules=names,
                 why=f"wanted by {_rules(names)}",
-                gained=sum(len(d.promised) - sum(a in d.promised for a in d.direct) for d in served),
+                gained=sum(len(d.promised.difference(d.direct, d.grants)) for d in gaining),
             )
         told: set[Pair] = set()
         by_share: dict[str, list[Cut]] = defaultdict(list)

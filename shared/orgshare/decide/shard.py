@@ -351,7 +351,7 @@ class _Shard:
             share_id, _, entity = key.rpartition("/")
             if setback.waits(now) and not setback.lasting:
                 again = setback.again().strftime("%H:%M")
-                status = f"{setback.code}: {setback.why}; tried again after {again} UTC"
+                status = f"{_why(setback)}; tried again after {again} UTC"
                 yield Pending(share_id, entity, status, setback.at.isoformat())
 
 
@@ -385,7 +385,7 @@ class _Image:
         self.surely_ours = frozenset(
             account
             for account in self.ours
-            if account not in self.coverage.possible
+            if account not in self.coverage.perhaps()
             or (self.listed[account] and self.listed[account] == self.entries[account].shared_time)
         )
         self.evident = self._evident()
@@ -414,12 +414,14 @@ class _Image:
         known_to_stay = self.work.in_time_staying.get(self.case.id, NO_COVERAGE).sure
         # What seems to be a grant because others have no row may be the share's own after all: the others may just
         # have left, and still be listed as members.
-        certain = self.direct - self.evident - (self.ours - self.surely_ours)
+        certain = (self.direct - self.ours - self.evident - coverage.elsewhere) | self.surely_ours
+        # Whoever moved lately may still be reached where it was, and by nothing else yet.
+        as_now = ((known_to_stay - coverage.sure) | (staying.associated - known)) - coverage.elsewhere
         soon = self.want.directory.accounts if self.case.id in self.work.coming else NOBODY
         return Standing(
             reached=coverage.possible,
             wanted=self.want.everybody,
-            safe=staying.sure | certain | (known_to_stay - coverage.sure) | (staying.associated - known),
+            safe=staying.sure | certain | as_now,
             coming=staying.possible | soon | self.under_way | self.ground.moving,
             unclear=frozenset((self.ground.moving & self.listed.keys()) - self.surely_ours),
             kept=staying.sure | certain,
@@ -439,8 +441,9 @@ class _Image:
         for loss in cuts.losses.get(image.id, ()):
             losses.setdefault(loss.pair.account, loss)
         unwanted.by_mode.update(cuts.kept.get(image.id, {}))
+        ending = self.ours - unwanted.lingering.keys() - unwanted.kept
         freed = len(redundant & self.direct) + sum(
-            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, self.ours) for loss in losses.values()
+            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending) for loss in losses.values()
         )
         grants, asking, refusals = self._additions(freed)
         return ImageDecision(
@@ -500,10 +503,16 @@ class _Image:
         return grants, tuple(sorted(asking)), refusals
 
     def _asking(self, missing: frozenset[str]) -> frozenset[str]:
-        """Partners whose first grant of the image a person has to approve; what we granted before is none."""
+        """Partners whose first grant of the image a person has to approve; what we granted before is none.
+
+        What was only intended, and is not there, is no grant yet, nor is what somebody else granted and we adopted.
+        """
         if self.facts.policy.partners != "hold":
             return NOBODY
-        first = (missing & self.want.partners) - self.entries.keys()
+        known = self.entries.items()
+        ours = {a: entry for a, entry in known if not entry.adopted}
+        granted = {a for a, e in ours.items() if e.state != "intended" or e.first or e.shared_time}
+        first = (missing & self.want.partners) - granted
         return frozenset(a for a in first if Pair(self.case.id, a) not in self.facts.released)
 
     def _unwanted(self, redundant: frozenset[str]) -> _Unwanted:
@@ -520,7 +529,7 @@ class _Image:
             )
         if self.facts.policy.unmanaged == "revoke":
             seen = self.work.ledger.strangers.get(self.case.id, MappingProxyType({}))
-            for account in self.direct - self.ours - redundant - want.everybody:
+            for account in self.direct - self.ours - redundant - want.everybody - self.coverage.elsewhere:
                 unwanted.strangers[account] = self.listed[account]
                 if self.facts.sweep and seen.get(account) == self.listed[account]:
                     judged[account] = judge_stranger(self.facts, want, self.image, account)
@@ -536,7 +545,10 @@ class _Image:
     def _lose(self, loss: Loss, unwanted: _Unwanted) -> None:
         """A loss, unless the policy lets a grant of ours stay for a time that is not over, or for good."""
         account, policy = loss.pair.account, self.facts.policy
-        stays = policy.on_leave if loss.cause == "departed" else policy.grace
+        left = loss.cause == "departed" or (loss.cause == "image" and self._seems_to_have_left(account))
+        stays = policy.on_leave if left else policy.grace
+        if left and loss.cause == "image" and stays is not None:
+            stays = max(stays, policy.grace)  # nobody asked whether it really left
         if account not in self.ours:
             unwanted.losses[account] = loss
         elif stays is None:
@@ -546,6 +558,12 @@ class _Image:
         else:
             unwanted.losses[account] = loss
 
+    def _seems_to_have_left(self, account: str) -> bool:
+        """Whether an account that we granted the image as a member is none any more."""
+        organization = self.facts.organization
+        aside = account in organization.members or account == organization.management
+        return not aside and self.entries[account].kind == "member" if account in self.entries else False
+
     def _findings(self, unwanted: _Unwanted, redundant: frozenset[str]) -> Iterable[Finding]:
         want, members = self.want, self.facts.organization.members
         for mode in sorted(set(unwanted.by_mode.values())):
@@ -553,7 +571,7 @@ class _Image:
             yield from self._rows("kept-by-mode", accounts, f"not wanted any more; kept because the mode is {mode}")
         why = "it left the organization, and safety.on_leave keeps its direct grant"
         yield from self._rows("kept-on-leave", unwanted.kept, why)
-        strange = self.direct - self.ours - want.everybody
+        strange = self.direct - self.ours - want.everybody - self.coverage.elsewhere
         known = {account for account in strange if account in members or account in self.work.run.outsiders}
         left = (
             "it is revoked once it was seen twice" if self.facts.policy.unmanaged == "revoke" else "it is left as it is"
@@ -641,5 +659,9 @@ def _why_closed(organization: Organization, shard: Shard, sharing: Sharing) -> t
 
 
 def _of_setback(setback: Setback) -> tuple[Reason, str]:
-    why = setback.why if setback.code in setback.why else f"{setback.code}: {setback.why}"
-    return reason_of_setback(setback.code), why
+    return reason_of_setback(setback.code), _why(setback)
+
+
+def _why(setback: Setback) -> str:
+    """Why something did not succeed, with its code once."""
+    return setback.why if setback.code in setback.why else f"{setback.code}: {setback.why}"

@@ -76,7 +76,7 @@ def directory_audience(
     if organization.root in whole:
         chosen = {organization.id}
     elif nested == "yes":
-        chosen = {folder for folder in whole if organization.folders[folder][-2] not in whole}
+        chosen = {folder for folder in whole if whole.isdisjoint(organization.folders[folder][:-1])}
     else:
         chosen = (included if nested == "no" else whole) - {organization.root}
     everybody = frozenset({organization.id, organization.root})

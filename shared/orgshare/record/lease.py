@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from msgspec import Struct
 
-from orgshare.errors import Busy, Paused, StopShard, VendorError
+from orgshare.errors import Busy, CredentialsRefused, OrgshareError, Paused, StopShard, VendorError
 from orgshare.ledger import Ledger
 from orgshare.record.forms import LeaseMark, ShardForm, shard_form
 from orgshare.record.series import Series
@@ -65,6 +66,7 @@ class Lease:
         self._run, self._seconds, self._clocks, self._paused = run, seconds, clocks, paused
         self._lock = threading.RLock()
         self._ledger = Ledger()
+        self._form: ShardForm | None = None
         self._lost = False
         self._put_at = self._looked_at = (clocks.now(), clocks.monotonic())
 
@@ -72,7 +74,7 @@ class Lease:
         """Write the ledger down, which renews the lease. Raises ``StopShard``: ``Busy`` if another run is newer."""
         with self._lock:
             began = (self._clocks.now(), self._clocks.monotonic())
-            form = self._put(ledger, self._seconds)
+            form = self._form = self._put(ledger, self._seconds)
             if not self._answered(lambda: self._series.is_newest(self._number, form)):
                 raise self._overtaken()
             self._put_at = self._looked_at = began
@@ -82,18 +84,21 @@ class Lease:
     def check(self) -> None:
         """Ask before a call that writes. Raises ``Busy``, ``Paused``, or ``StopShard`` if the state does not answer."""
         with self._lock:
+            if self._lost:
+                raise self._overtaken()
             why = self._answered(self._paused)
             if why:
                 raise Paused(f"{self._shard}: {why}; nothing more is written there until «orgshare resume»")
-            elapsed = self._since(self._put_at)
-            if elapsed >= self._seconds - min(LONGEST_CALL, self._seconds / 4):
-                raise Busy(f"{self._shard}: this run was held up until its lease was over; the next run goes on")
-            if elapsed >= self._seconds / 3:
+            if self._since(self._put_at) >= self._seconds / 3:
+                self._still_in_time()
                 self.commit(self._ledger)
             elif self._since(self._looked_at) > LOOKED_AT:
-                if self._answered(self._series.newest_number) != self._number:
+                began = (self._clocks.now(), self._clocks.monotonic())
+                form = self._form
+                if form is None or not self._answered(lambda: self._series.is_newest(self._number, form)):
                     raise self._overtaken()
-                self._looked_at = (self._clocks.now(), self._clocks.monotonic())
+                self._looked_at = began
+            self._still_in_time()  # last, because the state may have taken its time to answer
 
     def release(self, ledger: Ledger) -> None:
         """Write the ledger down and let go. Raises ``StopShard`` if another run is newer, or nobody answers."""
@@ -103,11 +108,17 @@ class Lease:
             self._put(ledger, 0)
 
     def let_go(self) -> None:
-        """Release what was written down last, after an error; one more error changes nothing."""
-        try:
-            self.release(self._ledger)
-        except StopShard:
-            return
+        """End the lease after an error: no call begins any more, and those under way have time to be over.
+
+        One more error changes nothing: then the lease ends when it is old.
+        """
+        with self._lock, suppress(OrgshareError):
+            self._put(self._ledger, LONGEST_CALL)
+        self._lost = True
+
+    def _still_in_time(self) -> None:
+        if self._since(self._put_at) >= self._seconds - min(LONGEST_CALL, self._seconds / 4):
+            raise Busy(f"{self._shard}: this run was held up until its lease was over; the next run goes on")
 
     def _put(self, ledger: Ledger, seconds: float) -> ShardForm:
         form = shard_form(ledger, run=self._run, lease=LeaseMark(self._run, seconds))
@@ -124,7 +135,7 @@ class Lease:
     def _answered(self, ask: Callable[[], Answer]) -> Answer:
         try:
             return ask()
-        except VendorError as error:
+        except (VendorError, CredentialsRefused) as error:
             why = f"{self._shard}: the state does not answer, so nothing more is written there: {error}"
             raise StopShard(why) from error
 

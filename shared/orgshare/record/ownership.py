@@ -82,7 +82,7 @@ def settled(
         before = ledger.entries(image)
         entries = settle(before, readings[image], facts.now)
         listed = {grant.account: grant.shared_time for grant in readings[image]}
-        for account in listed.keys() & before.keys() & decision.coverage.possible:
+        for account in listed.keys() & before.keys() & decision.coverage.perhaps():
             if not listed[account] or listed[account] != before[account].shared_time:
                 entries[account] = before[account]
         entries.update(adopted)
@@ -116,11 +116,11 @@ def _adopted(
     if facts.policy.unmanaged != "adopt" or not facts.sweep or facts.policy.mode == "observe":
         return {}
     entries = ledger.entries(decision.image.id)
-    by_hand = (decision.direct & decision.wanted) - decision.ours - decision.coverage.possible
+    by_hand = (decision.direct & decision.wanted) - decision.ours - decision.coverage.perhaps()
     adopting = [decisions.audiences[i] for i in decision.rules]
     wanted = NOBODY.union(*(a.wanted for a in adopting if a.rule.mode != "observe" and not a.frozen))
     return {
-        grant.account: Entry("made", facts.now, shared_time=grant.shared_time)
+        grant.account: Entry("made", facts.now, shared_time=grant.shared_time, adopted=True)
         for grant in grants
         if grant.account in by_hand & wanted
         and grant.shared_time
@@ -235,8 +235,8 @@ def recorded(
     """The ledger after the calls of a run that grant and revoke.
 
     ``covered`` are the accounts of each image that a resource share surely reaches: an accepted revoke ends our grant
-    to them whatever is listed afterwards. Of those that one may have ``reached`` and that had a row before, a row says
-    nothing.
+    to them whatever is listed afterwards. Of those that one may have ``reached`` and that had a row before, or of whom
+    nobody asked whether they had one, a row says nothing.
     """
     for outcome in outcomes:
         perhaps = reached.get(outcome.image, NOBODY)
@@ -255,9 +255,10 @@ def recorded(
             if ended or grant is None or account not in entries or not entries[account].owns(grant):
                 entries.pop(account, None)
         for account, error in outcome.unremovable:
-            # Nobody knows whether a run that died made its grant; where a share reaches the account, no row tells.
+            # Where a share reaches the account, it exists, and no row but one of our grant's time tells of a grant.
             never = account in covered.get(outcome.image, NOBODY) and error.code == "InvalidAccount.NotFound"
-            if never and account in entries and entries[account].state == "intended":
+            grant = listed.get(account)
+            if never and account in entries and not (grant and grant.shared_time == entries[account].shared_time):
                 entries.pop(account)
         ledger = ledger.with_entries(outcome.image, entries)
         if refused:

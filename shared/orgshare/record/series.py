@@ -98,10 +98,11 @@ class _Format(Struct):
 
 def decode(store: ObjectStore, name: str, data: bytes, kind: type[Stored], formats: tuple[int, ...]) -> Stored:
     """An object of a state. ``ConfigurationError`` for one that cannot be read, or is of another version."""
+    unreadable = f"state {store}: {name} cannot be read, so nothing is done: put it back as it was written"
     try:
         form = msgspec.json.decode(data, type=_Format).format
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"state {store}: {name} cannot be read: {error}") from error
+        raise ConfigurationError(f"{unreadable} ({error})") from error
     if form not in formats:
         known = " and ".join(map(str, formats))
         raise ConfigurationError(
@@ -110,4 +111,4 @@ def decode(store: ObjectStore, name: str, data: bytes, kind: type[Stored], forma
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"state {store}: {name} cannot be read: {error}") from error
+        raise ConfigurationError(f"{unreadable} ({error})") from error

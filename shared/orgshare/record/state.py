@@ -10,7 +10,9 @@ do, because acting on no memory would take every grant of ours for a stranger's.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -39,7 +41,7 @@ from orgshare.record.forms import (
 from orgshare.record.lease import TICK, Clocks, Lease
 from orgshare.record.series import Series, decode
 from orgshare.seen import Seen
-from orgshare.signals import Signal, parse, worker_request
+from orgshare.signals import MalformedEvent, Signal, parse, worker_request
 from orgshare.words import Shard
 
 BEGINNING = "deployment.json"
@@ -84,7 +86,13 @@ class State:
         found = []
         for service in self.store.folders(SHARDS):
             for owner in self.store.folders(service):
-                found += [Shard.parse(name.removeprefix(SHARDS + "/")) for name in self.store.folders(owner)]
+                for name in self.store.folders(owner):
+                    try:
+                        found.append(Shard.parse(name.removeprefix(SHARDS + "/")))
+                    except ValueError as error:
+                        raise ConfigurationError(
+                            f"state {self.store}: {name} is nothing that this version writes ({error}); remove it"
+                        ) from error
         return tuple(found)
 
     def read(self, shard: Shard) -> ShardState:
@@ -185,17 +193,20 @@ class State:
 
         self._update_pause(change)
 
-    def leave(self, shard: Shard, signal: Signal, *, run: str) -> None:
-        """Put a signal beside a shard that another run holds."""
-        self.store.put_new(f"{_place(shard)}/{WAITING}/{run}.json", worker_request(signal).encode())
+    def leave(self, shard: Shard, signal: Signal) -> None:
+        """Put a signal beside a shard that another run holds; once, however often the same signal comes."""
+        data = worker_request(signal).encode()
+        name = hashlib.sha256(data).hexdigest()[:16]
+        self.store.put_new(f"{_place(shard)}/{WAITING}/{name}.json", data)
 
     def waiting(self, shard: Shard) -> tuple[Waiting, ...]:
-        """The signals that wait beside a shard."""
+        """The signals that wait beside a shard. One of another version is passed over: a sweep makes up for it."""
         found = []
         for item in self.store.listed(f"{_place(shard)}/{WAITING}").objects:
             data = self.store.get(item.name)
             if data is not None:
-                found.append(Waiting(item.name, parse(data).signal))
+                with suppress(MalformedEvent):
+                    found.append(Waiting(item.name, parse(data).signal))
         return tuple(found)
 
     def forget(self, waiting: Waiting) -> None:
@@ -254,7 +265,8 @@ def open_state(store: ObjectStore, deployment: str) -> State:
     data = store.get(BEGINNING)
     if data is None:
         raise ConfigurationError(
-            f"state {store}: it is not begun; run «orgshare init» once, or correct the key state of the policy"
+            f"state {store}: it is not begun; run «orgshare init» once, or «orgshare init --recover» if there was one "
+            "that was lost, or correct the key state of the policy"
         )
     beginning = decode(store, BEGINNING, data, Beginning, READABLE)
     if beginning.deployment != deployment:

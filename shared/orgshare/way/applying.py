@@ -25,7 +25,7 @@ from orgshare.errors import Busy, OutOfTime, Paused, StopShard, VendorError
 from orgshare.execute.sharing import Outcome, Work, carry_out
 from orgshare.focus import Focus
 from orgshare.guard import remember
-from orgshare.ledger import Ledger
+from orgshare.ledger import Ledger, Lost
 from orgshare.record.history import write_history
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import absences, intended, reason_of, recorded, settled, settled_rows
@@ -34,6 +34,9 @@ from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.way.shares import ShareResult, Shares
 from orgshare.words import Incomplete, Shard
+
+Losses = Mapping[str, Mapping[str, Lost]]
+NO_LOSSES: Losses = MappingProxyType({})
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -93,15 +96,31 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
     changes: dict[Shard, list[Change]] = defaultdict(list)
     for change in planned.plan.changes:
         changes[change.shard].append(change)
-    results = {
-        shard: _carry_out_shard(runtime, planned, shard, changes.get(shard, []))
-        for shard in sorted(planned.looked.services)
-    }
+    results: dict[Shard, _ShardResult] = {}
+    lost = {shard: ledger.lost for shard, ledger in planned.looked.ledgers().items()}
+    for shard in sorted(planned.looked.services):
+        results[shard] = _carry_out_shard(runtime, planned, shard, changes.get(shard, []), lost)
+        if any(loss.shard == shard for loss in planned.running):
+            with asking_the_state():
+                lost[shard] = runtime.state.read(shard).ledger.lost
     return _report(planned, results)
 
 
-def _carry_out_shard(runtime: Runtime, planned: Planned, shard: Shard, changes: list[Change]) -> _ShardResult:
-    """Write down what was read and what is intended, and do it as long as the lease allows."""
+def _others_took(runtime: Runtime, shard: Shard, lost: Mapping[Shard, Losses]) -> bool:
+    """Whether pairs were taken away in another shard since the guard reckoned with all of them.
+
+    What is taken away is written down first, so of two runs in two shards one sees the other's.
+    """
+    others = [other for other in runtime.state.shards() if other != shard]
+    found = runtime.executor.map(lambda other: runtime.state.read(other).ledger.lost, others)
+    return any(now != lost.get(other, NO_LOSSES) for other, now in zip(others, found, strict=True))
+
+
+def _carry_out_shard(
+    runtime: Runtime, planned: Planned, shard: Shard, changes: list[Change], lost: Mapping[Shard, Losses]
+) -> _ShardResult:
+    """Write down what was read and what is intended, and do it as long as the lease allows. ``lost`` is what the guard
+    knew to be lost in each shard."""
     before = planned.looked.states[shard]
     decisions = tuple(d for d in planned.decisions.images if d.image.shard == shard)
     settled_ledger = _settled(planned, shard, decisions)
@@ -120,6 +139,10 @@ def _carry_out_shard(runtime: Runtime, planned: Planned, shard: Shard, changes: 
         lease = runtime.state.take(
             shard, before, ledger, run=runtime.run, seconds=runtime.lease, clocks=runtime.clocks()
         )
+        if running and _others_took(runtime, shard, lost):
+            lease.release(settled_ledger)
+            why = "another run took access away meanwhile, so the limits have to be reckoned again"
+            raise Busy(f"{shard}: {why}; nothing is done there in this run")
     except VendorError as error:
         return _ShardResult(stopped=StopShard(f"{shard}: the state does not answer: {error}"))
     except StopShard as error:
@@ -146,8 +169,8 @@ def _with_lease(
         outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
         shares.empty()
         covered = {d.image.id: d.staying.sure for d in decisions}
-        listed = {r.image.id: frozenset(g.account for g in r.grants or ()) for r in planned.looked.readings}
-        reached = {d.image.id: d.coverage.possible & listed[d.image.id] for d in decisions}
+        listed = {r.image.id: frozenset(g.account for g in r.grants or ()) for r in planned.looked.readings if r.asked}
+        reached = {d.image.id: d.coverage.perhaps() & listed.get(d.image.id, d.coverage.perhaps()) for d in decisions}
         after = shares.recorded(recorded(ledger, outcomes, planned.now, covered=covered, reached=reached))
         _remember(runtime, planned, shard, after)
         lease.release(after)
@@ -212,7 +235,7 @@ def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], plan
             remove=wanted.get("revoke", ()),
             rows=len(readings[image]),
             quota=by_id[image].quota,
-            covered=by_id[image].coverage.possible,
+            covered=by_id[image].coverage.perhaps(),
         )
         for image, wanted in sorted(accounts.items())
     ]

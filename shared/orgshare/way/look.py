@@ -84,7 +84,8 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     policy = runtime.policy
     with asking_the_state():
         seen = runtime.state.seen()
-        known = {shard: runtime.state.read(shard) for shard in runtime.state.shards()}
+        remembered = runtime.state.shards()
+        known = dict(zip(remembered, runtime.executor.map(runtime.state.read, remembered), strict=True))
     entities = {e for state in known.values() for rows in state.ledger.shares.values() for e in rows}
     directory, organization, contradicted = _organization(runtime, frozenset(filter(is_folder, entities)))
     check_directory(runtime.state, organization.id)
@@ -257,7 +258,7 @@ def _readings(
             elif not any(_takes(selection, image, chosen, ledger, coverage) for selection in selections):
                 passed_over.append(image)
             elif image.self_shared is False and not known:
-                without_call.append(ImageReading(image, ()))
+                without_call.append(ImageReading(image, (), asked=False))
             else:
                 to_read.append((listing.service, image))
 

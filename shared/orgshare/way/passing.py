@@ -30,20 +30,22 @@ Waits = Mapping[Shard, tuple[Waiting, ...]]
 
 
 def follow(runtime: Runtime, signal: Signal) -> Applied:
-    """Carry out what a signal asks for, together with what waits beside the shards that it concerns.
+    """Carry out what a signal asks for, and then what waits beside the shards that it concerns.
 
-    Raises as ``apply`` does; what it asked for then waits beside its shards if the time was over.
+    In this order: what waits may be more than there is time for. Raises as ``apply`` does; what the signal asked for
+    then waits beside its shards if the time was over.
     """
-    waits = waiting_for(runtime, focus_of(signal))
-    focus = focus_of(merge([signal, *(each.signal for found in waits.values() for each in found)]))
+    focus = focus_of(signal)
+    if runtime.policy.mode == "observe":
+        return apply(runtime, focus)  # the state is left alone, so what waits there goes on waiting
     try:
         applied = apply(runtime, focus)
     except OutOfTime:
         with asking_the_state():
-            for shard in _concerned(runtime, focus_of(signal)):
-                runtime.state.leave(shard, _beside(signal, shard), run=runtime.run)
+            for shard in _concerned(runtime, focus):
+                runtime.state.leave(shard, _beside(signal, shard))
         raise
-    return go_on(runtime, signal, focus, applied, waits)
+    return go_on(runtime, signal, focus, applied, {})
 
 
 def go_on(runtime: Runtime, signal: Signal, focus: Focus, applied: Applied, waits: Waits) -> Applied:
@@ -57,11 +59,12 @@ def go_on(runtime: Runtime, signal: Signal, focus: Focus, applied: Applied, wait
             with asking_the_state():
                 _forget(runtime, applied, waits)
                 for shard in applied.stopped if not signal.empty else ():
-                    runtime.state.leave(shard, _beside(signal, shard), run=runtime.run)
+                    runtime.state.leave(shard, _beside(signal, shard))
                 free = [shard for shard in applied.planned.looked.services if _is_free(runtime, applied, shard)]
+                followed = waits
                 waits = {shard: found for shard in free if (found := runtime.state.waiting(shard))}
-            if not waits:
-                break
+            if not waits or waits == followed:
+                break  # nothing waits, or what waits could not be followed
             again = focus_of(merge(each.signal for found in waits.values() for each in found))
             focus = Focus(tuple(dict.fromkeys((*focus.selections, *again.selections))))
             applied = both(applied, apply(runtime, focus))
@@ -75,8 +78,7 @@ def _cut_short(applied: Applied, error: OrgshareError) -> Applied:
     plan, shards = applied.plan, sorted(applied.planned.looked.services)
     if isinstance(error, OutOfTime):
         findings = tuple(sorted({*plan.findings, Finding("out-of-time", "", "", str(error))}))
-        stopped = {**dict.fromkeys(shards, error), **applied.stopped}
-        return replace(applied, plan=replace(plan, findings=findings), stopped=stopped)
+        return replace(applied, plan=replace(plan, findings=findings))
     why = f"signals that may have come meanwhile were not followed: {error}"
     gaps = {Incomplete("shard", str(shard), why) for shard in shards}
     return replace(applied, plan=replace(plan, incomplete=tuple(sorted({*plan.incomplete, *gaps}))))
@@ -85,8 +87,9 @@ def _cut_short(applied: Applied, error: OrgshareError) -> Applied:
 def waiting_for(runtime: Runtime, focus: Focus) -> Waits:
     """The signals that wait beside the shards that a focus takes."""
     with asking_the_state():
-        found = {shard: runtime.state.waiting(shard) for shard in _shards(runtime, focus)}
-    return {shard: waiting for shard, waiting in found.items() if waiting}
+        shards = _shards(runtime, focus)
+        found = zip(shards, runtime.executor.map(runtime.state.waiting, shards), strict=True)
+        return {shard: waiting for shard, waiting in found if waiting}
 
 
 def _shards(runtime: Runtime, focus: Focus) -> tuple[Shard, ...]:
@@ -113,7 +116,10 @@ def _beside(signal: Signal, shard: Shard) -> Signal:
 
 
 def _forget(runtime: Runtime, applied: Applied, waits: Waits) -> None:
-    done = applied.planned.looked.services.keys() - applied.stopped.keys()
+    """Forget what was followed to its end: where something was not read or not done, it waits on."""
+    unread = {gap.name for gap in applied.plan.incomplete} | {str(each.change.shard) for each in applied.failed}
+    done = {shard for shard in applied.planned.looked.services if shard not in applied.stopped}
+    done = {shard for shard in done if not unread & {str(shard), f"{shard.service}/{shard.owner}/*"}}
     for shard in done & waits.keys():
         for each in waits[shard]:
             runtime.state.forget(each)

@@ -24,7 +24,7 @@ from orgshare.decide.plan import Finding, Hold, Plan
 from orgshare.decide.planning import assemble, running, waiting
 from orgshare.errors import VendorError
 from orgshare.focus import Focus
-from orgshare.guard import NO_PAIRS, GuardRecord, baseline, guard
+from orgshare.guard import NO_PAIRS, Baseline, GuardRecord, baseline, guard
 from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
 from orgshare.seen import see
@@ -143,17 +143,23 @@ def _guarded(looked: Looked, facts: Facts, record: GuardRecord, asked: frozenset
     misled = {loss.pair for loss in losses if facts.proof.contradicted and loss.hangs_on_listing}
     judged = _judged(looked, facts, decisions, record, frozenset(in_vain | misled))
     limits = facts.policy.limits
-    holds = guard(
-        (loss for loss in losses if loss.pair not in misled),
-        asking=decisions.asking(),
-        base=baseline(
+
+    def there(*, associated: bool) -> Baseline:
+        return baseline(
             decisions,
             facts.ledgers,
             make_reach(facts),
             facts.organization.members,
             now=facts.now,
             window=limits.window,
-        ),
+            associated=associated,
+        )
+
+    holds = guard(
+        (loss for loss in losses if loss.pair not in misled),
+        asking=decisions.asking(),
+        base=there(associated=False),
+        associated=there(associated=True) if losses else None,
         limits=limits,
         record=record,
         judged=judged,
@@ -174,7 +180,9 @@ def _judged(
     ledgers = tuple(facts.ledgers.values())
     shared = {e for ledger in ledgers for rows in ledger.shares.values() for e in rows}
     asked = record.asked()
-    whole = facts.sweep and not looked.incomplete and all(r.grants is not None for r in looked.readings)
+    # A policy without rules is that of a shard that a person ends: no other one was looked at.
+    whole = bool(facts.policy.rules) and facts.sweep and not looked.incomplete
+    whole = whole and all(r.grants is not None for r in looked.readings)
 
     def judged(pair: Pair) -> bool:
         if pair.image in undecided:

@@ -24,7 +24,7 @@ from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud
 from orgshare.record.state import ShardState, State
-from orgshare.words import ResourceShare, Shard
+from orgshare.words import NOBODY, ResourceShare, Shard
 
 
 class Recovered(Struct, frozen=True):
@@ -52,15 +52,16 @@ def shares_of(
         for region in owner.regions if owner.regions is not None else cloud.regions(owner.account):
             shard = Shard("ecs", owner.account, region)
             sharing = read_sharing(cloud.shares(shard), shard, known.get(shard, ()))
-            found[shard] = tuple(s for s in sharing.shares if (DEPLOYMENT, policy.deployment) in s.tags)
+            ours = known.get(shard, NOBODY)
+            found[shard] = tuple(s for s in sharing.shares if (DEPLOYMENT, policy.deployment) in s.tags or s.id in ours)
     return found
 
 
 def identity_of(shares: Mapping[Shard, tuple[ResourceShare, ...]]) -> str:
     """The id of the state that these shares were made for; empty if there are none. ``ConfigurationError`` if they
     were made for several."""
-    of = {dict(share.tags).get(STATE, ""): share.id for found in shares.values() for share in found}
-    of.pop("", None)
+    tags = [(share.id, dict(share.tags)) for found in shares.values() for share in found]
+    of = {tag[STATE]: share for share, tag in tags if tag.get(STATE)}
     if len(of) > 1:
         several = ", ".join(f"{identity} (as {share})" for identity, share in sorted(of.items()))
         raise ConfigurationError(
@@ -74,27 +75,34 @@ def recover(state: State, shares: Mapping[Shard, tuple[ResourceShare, ...]], *, 
     """Let the state know every row of these shares that were made for it. Raises ``Busy`` where another run writes."""
     found = Recovered()
     for shard, of_shard in sorted(shares.items()):
-        ours = [share for share in of_shard if (STATE, state.beginning.id) in share.tags]
         before = state.read(shard)
-        after, new = _with_rows(before, ours, now)
+        there = frozenset(share.id for share in of_shard)
+        ours = [share for share in of_shard if (STATE, state.beginning.id) in share.tags]
+        after, new = _with_rows(before, ours, there, now)
         if after != before.ledger:
             state.write(shard, before, after, run=run)
         found = Recovered(found.shares + new.shares, found.rows + new.rows, found.gone + new.gone)
     return found
 
 
-def _with_rows(before: ShardState, ours: Iterable[ResourceShare], now: datetime) -> tuple[Ledger, Recovered]:
+def _with_rows(
+    before: ShardState, ours: Iterable[ResourceShare], there: frozenset[str], now: datetime
+) -> tuple[Ledger, Recovered]:
+    """The ledger with the rows of shares that it did not know. In those that it knows, what it does not know is
+    somebody else's; one that is ``there`` without its tags is not forgotten."""
     ledger = before.ledger
-    there = {share.id: share for share in ours}
+    known = ledger.made | ledger.shares.keys()
     new = rows = 0
-    for share in there.values():
-        entries = dict(ledger.rows(share.id))
-        live = [row for row in (*share.images, *share.targets) if row.live and row.entity not in entries]
-        entries |= {row.entity: Entry("made", now, shared_time=row.created) for row in live}
-        new += share.id not in ledger.made
+    for share in ours:
+        if share.id in known:
+            ledger = ledger.with_made(share.id)
+            continue
+        live = [row for row in (*share.images, *share.targets) if row.live]
+        new += 1
         rows += len(live)
+        entries = {row.entity: Entry("made", now, shared_time=row.created) for row in live}
         ledger = ledger.with_made(share.id).with_rows(share.id, entries)
-    gone = (ledger.made | ledger.shares.keys()) - there.keys()
+    gone = known - there
     for share_id in sorted(gone):
         ledger = ledger.with_rows(share_id, {})
     return replace(ledger, made=ledger.made - gone), Recovered(new, rows, len(gone))
