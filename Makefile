@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers tests tests-3.10 bench measurements simulate breakages kills docs locks clean
+.PHONY: demo test lint types layers tests tests-3.10 bench measurements simulate breakages kills mutate docs locks clean
 
 demo: $(VENV)/.run
 	@$(BIN)/orgshare demo
@@ -47,6 +47,10 @@ breakages: $(VENV)/.dev
 # A real apply, killed at fifty random instants: one more makes everything as it should be.
 kills: $(VENV)/.dev
 	$(BIN)/python -m bench.kills
+
+# Every small change to what decides, guards and remembers has to be noticed, or explained in bench/survivors.yaml.
+mutate: $(VENV)/.dev
+	$(BIN)/python -m bench.mutate
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.outputs
