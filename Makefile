@@ -55,10 +55,10 @@ mutate: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.outputs
 
-# The locks name exact versions with hashes and no host.
+# The locks name exact versions with hashes and no host; what both have, both have in the version of the larger one.
 locks: $(VENV)/.dev
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra build pyproject.toml -o requirements/run.lock
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 
 clean:
 	rm -rf $(VENV) .venv-3.10 dist build .mypy_cache .ruff_cache .hypothesis
