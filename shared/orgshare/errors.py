@@ -14,8 +14,14 @@ class OrgshareError(Exception):
 class ConfigurationError(OrgshareError):
     """Nothing was done: a policy, setting, state or credential has to be mended by a person first.
 
-    Of a policy its text has one line for each thing to mend.
+    Of a policy its text has one line for each thing to mend. ``what`` is the text without the ``remedy``, where that
+    was told apart.
     """
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        super().__init__(f"{what}; {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
 
 
 class VendorError(OrgshareError):

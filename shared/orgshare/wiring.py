@@ -17,12 +17,13 @@ from random import Random
 from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud
 from orgshare.alibaba.storage import ObjectStorage
-from orgshare.errors import OutOfTime
-from orgshare.policy.loading import load
+from orgshare.errors import ConfigurationError, NoAnswer, NobodyAnswers, OutOfTime, StopRun, VendorError
+from orgshare.policy.loading import EXPECTED, load, parse
 from orgshare.policy.model import Policy
+from orgshare.policy.yaml_places import MAX_BYTES
 from orgshare.ports import ObjectStore
 from orgshare.record.state import State, begin, open_state
-from orgshare.record.store import DirectoryStore
+from orgshare.record.store import DirectoryStore, try_store
 from orgshare.settings import Settings
 from orgshare.way.runtime import Runtime
 
@@ -60,6 +61,43 @@ def make_cloud(policy: Policy, settings: Settings, run: str, calls: Calls) -> Al
     )
 
 
+def load_policy(source: str, settings: Callable[[], Settings]) -> Policy:
+    """The policy in a file, or in object storage, which takes credentials: only then are ``settings`` asked for.
+
+    Raises ``ConfigurationError`` with the place in the policy, ``StopRun`` where object storage gives no answer.
+    """
+    if not source.startswith(OSS):
+        return load(source)
+    bucket, _, key = source.removeprefix(OSS).partition("/")
+    if not bucket or not key:
+        raise ConfigurationError(f"{source}: no policy can be there; expected oss://bucket/key or a file")
+    given = settings()
+    store = ObjectStorage(
+        bucket,
+        "",
+        credentials=given.credentials,
+        calls=make_calls(),
+        run=new_run(),
+        local_cloud=given.local_cloud,
+        called=source,
+    )
+    try:
+        content = store.get(key, most=MAX_BYTES)
+    except NoAnswer as error:
+        kind = StopRun if error.code else NobodyAnswers
+        raise kind(f"{source}: cannot be read: {error}") from error
+    except VendorError as error:
+        raise StopRun(f"{source}: cannot be read: {error}") from error
+    except ConfigurationError as error:
+        remedy = f"expected {EXPECTED}, and oss:GetObject allowed on acs:oss:*:*:{bucket}/{key}"
+        raise ConfigurationError(error.what, remedy=remedy) from error
+    finally:
+        store.close()
+    if content is None:
+        raise ConfigurationError(f"{source}: there is no such object; expected {EXPECTED}")
+    return parse(content, source=source, base=None)
+
+
 def in_cloud(policy: Policy) -> bool:
     """Whether the state lies in object storage, which takes credentials."""
     return policy.state.startswith(OSS)
@@ -84,8 +122,19 @@ def make_store(policy: Policy, settings: Settings | None, run: str, calls: Calls
 
 def check_store(store: ObjectStore) -> None:
     """Make sure that a store keeps what it promises. Raises ``ConfigurationError`` with what to do."""
+    check_versioning(store)
+    try_puts(store)
+
+
+def try_puts(store: ObjectStore) -> None:
+    """Try that a put never overwrites in a store: one object is put and deleted again."""
+    try_store(store, f".probe-{uuid.uuid4().hex}")
+
+
+def check_versioning(store: ObjectStore) -> None:
+    """Make sure that nothing lets a store's objects be overwritten. Only reads."""
     if isinstance(store, ObjectStorage):
-        store.check()
+        store.check_versioning()
 
 
 def begin_state(policy: Policy, store: ObjectStore, directory: str, *, identity: str = "") -> State:
@@ -109,7 +158,7 @@ def runtime(
 
     ``budget`` are the seconds after which no more calls are begun; ``change`` makes another policy of the file's.
     """
-    policy = change(load(settings.policy))
+    policy = change(load_policy(settings.policy, lambda: settings))
     run = new_run()
     calls = make_calls(budget=budget)
     # The state has calls of its own: what was done is written down also when the time is over.

@@ -33,6 +33,7 @@ from orgshare.errors import (
     TryAgain,
 )
 from orgshare.ports import ObjectStore
+from orgshare.wiring import check_store
 from tests.support.cloud import FAR, MANAGEMENT, OWNER, SHOP, START, Clients, key_of, start, world
 from tests.support.objects import BUCKETS, FAR_BUCKET, NEAR_BUCKET, SUSPENDED, VERSIONED, Objects
 
@@ -371,11 +372,11 @@ def test_the_first_refusal_tells_the_region(begin: Callable[..., LocalCloud], sw
     assert storage(FAR_BUCKET, region=FAR).get("one") == b"x"
 
 
-@pytest.mark.parametrize("operation", ["get", "listed", "folders", "delete", "check"])
+@pytest.mark.parametrize("operation", ["get", "listed", "folders", "delete", "check_versioning"])
 def test_every_call_can_be_the_one_that_learns_the_region(cloud: LocalCloud, operation: str) -> None:
     """It does not matter what is asked first."""
     store = storage(FAR_BUCKET)
-    getattr(store, operation)(*([] if operation == "check" else ["one"]))
+    getattr(store, operation)(*([] if operation == "check_versioning" else ["one"]))
     assert store.put_new("one", b"x")
 
 
@@ -430,7 +431,7 @@ def elsewhere(endpoint: str) -> Any:
         lambda store: store.listed("s"),
         lambda store: store.folders("s"),
         lambda store: store.delete("one"),
-        lambda store: store.check(),
+        check_store,
     ],
 )
 def test_what_a_person_has_to_mend_is_said_with_the_remedy(
@@ -462,7 +463,7 @@ def test_a_clock_that_is_off_is_said(begin: Callable[..., LocalCloud], cloud: Lo
 
 def test_a_sound_bucket_passes_the_check(store: ObjectStorage, cloud: LocalCloud) -> None:
     """It tries that a put never overwrites, and leaves nothing behind."""
-    store.check()
+    check_store(store)
     assert Objects().names() == []
     assert cloud.calls["oss:PutObject"] == 2
 
@@ -471,7 +472,7 @@ def test_a_sound_bucket_passes_the_check(store: ObjectStorage, cloud: LocalCloud
 def test_a_bucket_with_versioning_is_refused(cloud: LocalCloud, bucket: str, status: str) -> None:
     """Where there is or was versioning, puts overwrite; nothing is written there."""
     with pytest.raises(ConfigurationError, match=f"versioning of the bucket is {status}.*create a bucket without it"):
-        storage(bucket).check()
+        check_store(storage(bucket))
     assert cloud.calls["oss:PutObject"] == 0
 
 
@@ -479,7 +480,7 @@ def test_a_bucket_that_hides_its_versioning_is_found_out(cloud: LocalCloud) -> N
     """The probe finds what the status does not say, and goes away."""
     cloud.patch({"faults": [{"operation": "oss:GetBucketVersioning", "kind": "missing-field", "times": 1}]})
     with pytest.raises(ConfigurationError, match="let an object be overwritten although told not to"):
-        storage(SUSPENDED).check()
+        check_store(storage(SUSPENDED))
     assert Objects(bucket=SUSPENDED).names() == []
 
 
@@ -490,7 +491,7 @@ def test_the_check_is_not_misled_by_lost_answers(
 ) -> None:
     """A sound bucket stays sound."""
     broken(cloud, kind, operation)
-    store.check()
+    check_store(store)
     assert Objects().names() == []
 
 
@@ -513,7 +514,7 @@ def test_a_local_cloud_is_reached_as_a_proxy(url: str) -> None:
         made = list(threads.map(lambda number: store.put_new(f"s/{number % 10}", f"{number}".encode()), range(20)))
     assert made.count(True) == 10
     assert [one.name for one in store.listed("s").objects] == [f"s/{number}" for number in range(10)]
-    store.check()
+    check_store(store)
     store.close()
     assert store.get("s/1") in (b"1", b"11")
     store.close()

@@ -93,8 +93,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             for place in ("wiring", "cli.holding", "cli.pausing", "cli.looking_back", "cli.starting"):
                 monkeypatch.setattr(f"orgshare.{place}.utc_now", trial.now)
             monkeypatch.setattr("orgshare.wiring.time", SimpleNamespace(sleep=lambda _: None, monotonic=monotonic))
-            monkeypatch.setattr("orgshare.cli.running.knock", lambda _: None)
-            monkeypatch.setattr("orgshare.cli.starting.knock", lambda _: None)
+            for place in ("running", "starting", "checking"):
+                monkeypatch.setattr(f"orgshare.cli.{place}.knock", lambda _: None)
             if begun:
                 trial.begin()
             return Shell(trial)

@@ -93,7 +93,8 @@ def test_a_state_of_another_organization(shell: Make, arguments: list[str]) -> N
     path.write_text(path.read_text().replace("rd-trial", "rd-else"))
     refused(
         run, arguments,
-        "Error: the state belongs to organization rd-else, but the credentials read rd-trial; nothing was done",
+        "Error: the state belongs to organization rd-else, but the credentials read rd-trial; give each organization a "
+        "state of its own, or correct directory.role; nothing was done",
     )  # fmt: skip
 
 
@@ -273,7 +274,7 @@ def test_questions_about_what_is_not_there(shell: Make, arguments: list[str], li
         (["explain", "m-gold"], "Missing argument 'ACCOUNT'."),
         (["apply", "--yes", "--wait", "-1"], "Invalid value for '--wait': -1.0 is not in the range x>=0."),
         (["plan", "--verbose"], "No such option '--verbose'."),
-        (["doctor"], "No such command 'doctor'."),
+        (["repair"], "No such command 'repair'."),
     ],
 )
 def test_usage_errors_keep_clicks_form(shell: Make, arguments: list[str], line: str) -> None:

@@ -8,7 +8,7 @@ consistent, so what was put is read and listed at once
 
 That header has no effect in a bucket whose versioning is enabled or suspended
 (https://www.alibabacloud.com/help/en/oss/developer-reference/putobject). Then two runs would both hold one lease, so
-``check`` refuses such a bucket, and tries the promise itself, too.
+``check_versioning`` refuses such a bucket, and what begins a state tries the promise itself, too.
 
 A policy names the bucket and not its region. A request at another region's endpoint is refused, whatever it asks, with
 the right endpoint in the answer's element Endpoint
@@ -23,7 +23,6 @@ import base64
 import hashlib
 import re
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -59,7 +58,7 @@ class ObjectStorage:
     ``calls`` makes the calls, for the account of the credentials, whatever it is. Nothing here asks for a lease or a
     pause before it writes: the state is what tells of them. ``region`` is where the bucket is looked for first, best
     where the program runs. What a person has to mend (no such bucket, no permission, versioning, a clock that is off)
-    is a ``ConfigurationError`` that says how.
+    is a ``ConfigurationError`` that says how; ``called`` is what it says of what lies here.
     """
 
     def __init__(
@@ -72,6 +71,7 @@ class ObjectStorage:
         run: str,
         local_cloud: str | None = None,
         region: str = CENTRAL_REGION,
+        called: str = "",
     ) -> None:
         silence_sdks()
         self._bucket = bucket
@@ -81,6 +81,7 @@ class ObjectStorage:
         self._agent = f"orgshare/{__version__} run/{run}"
         self._local_cloud = local_cloud
         self._region = region
+        self._called = called or f"state {self}"
         self._http: Any = None
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -108,8 +109,11 @@ class ObjectStorage:
             else:
                 return True
 
-    def get(self, name: str) -> bytes | None:
-        """An object's bytes, checked against the sum that OSS keeps of them, or ``None``."""
+    def get(self, name: str, *, most: int | None = None) -> bytes | None:
+        """An object's bytes, checked against the sum that OSS keeps of them, or ``None``.
+
+        One of more than ``most`` bytes is not read; it is a ``ConfigurationError``.
+        """
         from alibabacloud_oss_v2 import GetObjectRequest
         from alibabacloud_oss_v2.crc import Crc64
 
@@ -118,6 +122,10 @@ class ObjectStorage:
 
         def call(client: Any) -> bytes:
             found = client.get_object(request)
+            size = required(found.content_length, operation, "Content-Length")
+            if most is not None and size > most:
+                found.body.close()
+                raise ConfigurationError(f"{self._called}: larger than {most:,} bytes")
             content = bytes(found.body.read())
             kept = required(found.hash_crc64, operation, "x-oss-hash-crc64ecma")
             made = Crc64(0)
@@ -160,8 +168,8 @@ class ObjectStorage:
         request = DeleteObjectRequest(bucket=self._bucket, key=self._key(name))
         self._call("oss:DeleteObject", lambda client: client.delete_object(request))
 
-    def check(self) -> None:
-        """Find out whether a put really never overwrites here; ``ConfigurationError`` with the remedy if not."""
+    def check_versioning(self) -> None:
+        """Make sure that the bucket has no versioning, under which puts overwrite; ``ConfigurationError`` if it has."""
         from alibabacloud_oss_v2 import GetBucketVersioningRequest
 
         request = GetBucketVersioningRequest(bucket=self._bucket)
@@ -170,18 +178,9 @@ class ObjectStorage:
         )
         if status:
             raise ConfigurationError(
-                f"state {self}: versioning of the bucket is {status}, so that OSS lets objects be overwritten and two "
-                "runs could write at once; versioning cannot be undone: create a bucket without it and name that one"
-            )
-        probe = f".probe-{uuid.uuid4().hex}"
-        try:
-            held = self.put_new(probe, b"first") and not self.put_new(probe, b"second")
-        finally:
-            self.delete(probe)
-        if not held:
-            raise ConfigurationError(
-                f"state {self}: the bucket let an object be overwritten although told not to; "
-                "name a bucket of its own, without versioning and without rules that rewrite objects"
+                f"{self._called}: versioning of the bucket is {status}, so that OSS lets objects be overwritten and "
+                "two runs could write at once",
+                remedy="versioning cannot be undone: create a bucket without it and name that one",
             )
 
     def close(self) -> None:
@@ -206,9 +205,9 @@ class ObjectStorage:
         done = self._call("oss:PutObject", lambda client: client.put_object(request), writes=True)
         if done.version_id:
             raise ConfigurationError(
-                f"state {self}: versioning of the bucket was switched on, so that OSS lets objects be overwritten and "
-                "two runs could write at once; versioning cannot be undone: copy the objects to a bucket without it "
-                "and name that one"
+                f"{self._called}: versioning of the bucket was switched on, so that OSS lets objects be overwritten "
+                "and two runs could write at once",
+                remedy="versioning cannot be undone: copy the objects to a bucket without it and name that one",
             )
 
     def _pages(self, prefix: str, size: int) -> Iterator[_Page]:
@@ -265,12 +264,12 @@ class ObjectStorage:
             return self._call_at(asked, operation, call, writes=writes)
         except _Elsewhere as told:
             if told.region in ("", asked):
-                raise ConfigurationError(f"state {self}: {told}") from told
+                raise ConfigurationError(f"{self._called}: {told}") from told
             region = told.region
         try:
             answer = self._call_at(region, operation, call, writes=writes)
         except _Elsewhere as told:
-            raise ConfigurationError(f"state {self}: {told}") from told
+            raise ConfigurationError(f"{self._called}: {told}") from told
         self._region = region
         return answer
 
@@ -291,7 +290,7 @@ class ObjectStorage:
                 self._answered(operation, inner, writes=writes)
             if isinstance(inner, (sdk.RequestError, sdk.ResponseError)):
                 raise NoAnswer(f"{operation}: no answer: {one_line(str(inner))}") from error
-            raise ConfigurationError(f"state {self}: {operation}: {one_line(str(inner))}") from error
+            raise ConfigurationError(f"{self._called}: {operation}: {one_line(str(inner))}") from error
         except (sdk.BaseError, SyntaxError) as error:  # an answer that is no XML, or not the expected one
             kind = NoAnswer if writes else Malformed
             raise kind(f"{operation}: the answer could not be parsed: {one_line(str(error))}") from error
@@ -317,7 +316,7 @@ class ObjectStorage:
             "RequestTimeTooSkewed": "set this machine's clock",
         }.get(code)
         if remedy:
-            raise ConfigurationError(f"state {self}: {text}; {remedy}") from error
+            raise ConfigurationError(f"{self._called}: {text}", remedy=remedy) from error
         raise error
 
     def _client(self, region: str) -> Any:

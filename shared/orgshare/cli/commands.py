@@ -7,6 +7,7 @@ import click
 from orgshare import __version__
 from orgshare.cli.asking import explain, status, who
 from orgshare.cli.changing import apply, plan
+from orgshare.cli.checking import doctor
 from orgshare.cli.holding import approve, holds, reject
 from orgshare.cli.looking_back import history
 from orgshare.cli.owning import release, retire
@@ -32,7 +33,7 @@ def cli() -> None:
 
 
 for each in (
-    demo, init, validate, plan, apply, status, explain, who, history, holds, approve, reject, pause, resume, release,
-    retire, invoke,
+    demo, init, validate, doctor, plan, apply, status, explain, who, history, holds, approve, reject, pause, resume,
+    release, retire, invoke,
 ):  # fmt: skip
     cli.add_command(each)

@@ -26,13 +26,12 @@ from rich.text import Text
 from orgshare.cli import statuses
 from orgshare.cli.logs import logger
 from orgshare.errors import ConfigurationError, CredentialsRefused, NoAnswer, NobodyAnswers, StopRun, VendorError
-from orgshare.policy.loading import load
 from orgshare.policy.model import Policy
 from orgshare.record.state import State, open_state
 from orgshare.report.documents import Document
 from orgshare.settings import POLICY, Settings, read_settings
 from orgshare.way.runtime import Runtime
-from orgshare.wiring import in_cloud, make_calls, make_store, new_run, runtime
+from orgshare.wiring import in_cloud, load_policy, make_calls, make_store, new_run, runtime
 
 INTERRUPTED = (
     "interrupted: calls under way were ended in order; what was begun is in the state, the next run finishes it"
@@ -184,6 +183,12 @@ def policy_path(terminal: Terminal, policy: str | None) -> str:
     return path
 
 
+def policy_alone(terminal: Terminal, policy: str | None) -> Policy:
+    """The policy, for commands that need little else; only one in object storage takes credentials."""
+    path = policy_path(terminal, policy)
+    return load_policy(path, lambda: read_settings(os.environ, policy=path))
+
+
 @contextmanager
 def opened(
     terminal: Terminal, policy: str | None, *, change: Callable[[Policy], Policy] = lambda policy: policy
@@ -204,7 +209,7 @@ def opened(
 
 def opened_state(terminal: Terminal, policy: str | None) -> tuple[Policy, State]:
     """The policy and its state, for commands that need nothing else of the cloud; a folder needs no credentials."""
-    of = load(policy_path(terminal, policy))
+    of = policy_alone(terminal, policy)
     settings = read_settings(os.environ, policy=policy) if in_cloud(of) else None
     return of, open_state(make_store(of, settings, new_run(), make_calls()), of.deployment)
 

@@ -1,6 +1,6 @@
 """``init``, ``validate``, ``demo`` and ``invoke``: beginning a deployment, and trying things out.
 
-``validate`` is offline and imports no vendor SDK, so that an editor can call it at every save.
+``validate`` of a file is offline and imports no vendor SDK, so that an editor can call it at every save.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import msgspec
 
 from orgshare.cli import statuses
 from orgshare.cli.invoking import HandlerFailed, functions_folder, invoke_function
-from orgshare.cli.running import Terminal, command, knock, policy_option, policy_path
+from orgshare.cli.running import Terminal, command, knock, policy_alone, policy_option
 from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, NobodyAnswers, Refused, StopRun, VendorError
-from orgshare.policy.loading import load
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud
 from orgshare.record.state import BEGINNING, open_state
@@ -42,7 +41,7 @@ from orgshare.words import ResourceShare, Shard
 @command
 def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
     """Begin the state of a deployment. Harmless where it is begun already."""
-    of = load(policy_path(terminal, policy))
+    of = policy_alone(terminal, policy)
     settings = read_settings(os.environ, policy=policy)
     knock(settings)
     run = new_run()
@@ -113,9 +112,9 @@ def _shares(
 @policy_option
 @command
 def validate(terminal: Terminal, *, policy: str | None) -> int:
-    """Check the policy, offline."""
-    path = policy_path(terminal, policy)
-    of = load(path)
+    """Check the policy, offline unless it lies in object storage."""
+    of = policy_alone(terminal, policy)
+    path = terminal.policy
     document = {
         "valid": True,
         "policy": of.digest,

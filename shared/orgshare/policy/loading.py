@@ -51,6 +51,7 @@ _CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
 _UNMANAGED: tuple[Unmanaged, ...] = ("keep", "adopt", "revoke")
 _PARTNERS: tuple[Partners, ...] = ("run", "hold")
 _STATE = "oss://bucket/prefix, file:///absolute/folder, or file:folder relative to the policy's own folder"
+EXPECTED = "a policy file (named with --policy or ORGSHARE_POLICY)"
 _NONE: Mapping[str, Any] = MappingProxyType({})
 # Percentages as floats, so that a default and the same number written down have one digest.
 _LIMITS = Limits(lost_percent=float(Limits().lost_percent), departed_percent=float(Limits().departed_percent))
@@ -76,20 +77,18 @@ class _Safety(NamedTuple):
 def load(path: str | Path) -> Policy:
     """Read a policy file; a ``ConfigurationError`` has one line for each thing to mend in it."""
     source = str(path)
-    if source.startswith("oss:"):
-        raise ConfigurationError(f"{source}: a policy in OSS is not in this version; expected a file")
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        expected = "a policy file (named with --policy or ORGSHARE_POLICY)"
-        raise ConfigurationError(f"{source}: cannot be read: {reason}; expected {expected}") from error
+        raise ConfigurationError(f"{source}: cannot be read: {reason}; expected {EXPECTED}") from error
     return parse(content, source=source, base=Path(path).parent)
 
 
-def parse(text: str | bytes, *, source: str, base: Path) -> Policy:
-    """Read the text of a policy. ``source`` names it in messages, ``base`` is what relative paths start from.
+def parse(text: str | bytes, *, source: str, base: Path | None) -> Policy:
+    """Read the text of a policy. ``source`` names it in messages, ``base`` is what relative paths start from, if there
+    is a folder that they can start from.
 
     A ``ConfigurationError`` has one line for each problem, in the order of the file:
     ``FILE:LINE: PLACE: what is wrong; expected what (how to mend it)``.
@@ -103,7 +102,7 @@ def parse(text: str | bytes, *, source: str, base: Path) -> Policy:
     return policy
 
 
-def _policy(root: Value, base: Path) -> Policy:
+def _policy(root: Value, base: Path | None) -> Policy:
     required = {
         "version": "version: 1",
         "deployment": "a name for this installation, such as golden-images",
@@ -116,13 +115,13 @@ def _policy(root: Value, base: Path) -> Policy:
     fields = _fields(root, required=required, optional=("never", "safety"))
     _read(fields, "version", _version, None)
     mode: Mode = _read(fields, "mode", forms.choice(MODES), "enforce")
-    state = _read(fields, "state", _state, "")
+    state = _read(fields, "state", lambda value: _state(value, relative=base is not None), "")
     owners: tuple[Owner, ...] = _read(fields, "owners", _owners, ())
     safety = _read(fields, "safety", _safety, _Safety())
     policy = Policy(
         deployment=_read(fields, "deployment", forms.deployment_name, ""),
         mode=mode,
-        state=state if state.startswith("oss:") else str(base.absolute() / state),
+        state=state if state.startswith("oss:") else str((base or Path("/")).absolute() / state),
         directory=_read(fields, "directory", _directory, DirectoryReader("")),
         owners=owners,
         rules=_read(fields, "rules", lambda value: _rules(value, mode, owners, safety.kept), ()),
@@ -146,7 +145,7 @@ def _version(value: Value) -> None:
         raise value.document.error(value.line, what)
 
 
-def _state(value: Value) -> str:
+def _state(value: Value, *, relative: bool) -> str:
     text = forms.text(_STATE)(value)
     scheme, _, path = text.partition(":")
     if scheme == "oss":
@@ -157,6 +156,8 @@ def _state(value: Value) -> str:
         value.problem(f"{value.got} names another host", _STATE)
     elif path.startswith("~"):
         value.problem(f"~ in {value.got} stands for no home here", _STATE)
+    elif not relative and not path.startswith("/"):
+        value.problem(f"{value.got} is relative to a folder, and this policy lies in none", "oss://bucket/prefix")
     return str(PurePosixPath(path))
 
 

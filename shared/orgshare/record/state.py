@@ -265,14 +265,15 @@ def open_state(store: ObjectStore, deployment: str) -> State:
     data = store.get(BEGINNING)
     if data is None:
         raise ConfigurationError(
-            f"state {store}: it is not begun; run «orgshare init» once, or «orgshare init --recover» if there was one "
-            "that was lost, or correct the key state of the policy"
+            f"state {store}: it is not begun",
+            remedy="run «orgshare init» once, or «orgshare init --recover» if there was one that was lost, or correct "
+            "the key state of the policy",
         )
     beginning = decode(store, BEGINNING, data, Beginning, READABLE)
     if beginning.deployment != deployment:
         raise ConfigurationError(
-            f"state {store}: it belongs to deployment {beginning.deployment}, not to {deployment}; "
-            "give each deployment a state of its own"
+            f"state {store}: it belongs to deployment {beginning.deployment}, not to {deployment}",
+            remedy="give each deployment a state of its own",
         )
     return State(store, beginning)
 
@@ -281,6 +282,6 @@ def check_directory(state: State, directory: str) -> None:
     """Raise ``ConfigurationError`` if the state was begun for another organization."""
     if state.beginning.directory != directory:
         raise ConfigurationError(
-            f"the state belongs to organization {state.beginning.directory}, but the credentials read {directory}; "
-            "nothing was done"
+            f"the state belongs to organization {state.beginning.directory}, but the credentials read {directory}",
+            remedy="give each organization a state of its own, or correct directory.role; nothing was done",
         )

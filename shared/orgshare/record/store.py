@@ -14,11 +14,36 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from orgshare.errors import ConfigurationError
-from orgshare.ports import Listing, StoredObject
+from orgshare.errors import ConfigurationError, OrgshareError
+from orgshare.ports import Listing, ObjectStore, StoredObject
+
+
+def try_store(store: ObjectStore, probe: str) -> None:
+    """Try whether a put really never overwrites. The object ``probe`` is put, and deleted again.
+
+    Raises ``ConfigurationError`` with the remedy if a put does, or if the store does not let us put, read or delete.
+    """
+    try:
+        held = store.put_new(probe, b"first") and not store.put_new(probe, b"second")
+    except OrgshareError:
+        with suppress(OrgshareError):
+            store.delete(probe)
+        raise
+    try:
+        store.delete(probe)
+    except ConfigurationError as error:
+        left = f"{error.what}; what was put for this try is left there: {probe}"
+        raise ConfigurationError(left, remedy=error.remedy) from error
+    if not held:
+        raise ConfigurationError(
+            f"state {store}: it let an object be overwritten although told not to",
+            remedy="name a place of its own, in object storage a bucket without versioning and without rules that "
+            "rewrite objects",
+        )
 
 
 def _flush(folder: Path) -> None:
