@@ -14,6 +14,7 @@ from localcloud.world import Delays, Quotas, Switches
 
 if TYPE_CHECKING:
     from localcloud.ecs.models import EcsModel
+    from localcloud.mns.models import MessageModel
     from localcloud.oss.models import StorageModel
     from localcloud.resourcemanager.models import DirectoryModel
     from localcloud.resourcesharing.models import SharingModel
@@ -40,6 +41,7 @@ class Models:
     sharing: SharingModel
     identity: IdentityModel
     storage: StorageModel
+    messages: MessageModel
     settings: Settings
     random: random_module.Random
 

@@ -1,8 +1,8 @@
 """The products that are served, their versions, hosts and operations.
 
 A request is routed by its Action and Version, as one port serves all products; the host, where it is a vendor host,
-must agree. Object storage has neither: its requests are known by their host or their signature, and what they ask for
-by their method and path.
+must agree. Object storage and Simple Message Queue have neither: their requests are known by their host or their
+signature, and what they ask for by their method and path.
 
 Host forms: https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-endpoint and the
 endpoint rules of the official SDKs (`ecs-cn-hangzhou` has a hyphen and serves several old regions).
@@ -123,6 +123,13 @@ OBJECT_OPERATIONS: frozenset[str] = frozenset(
 )
 """Every operation of object storage, as `oss:PutObject`."""
 
+MESSAGE_QUEUE = Product("mns", "MNS", "2015-06-06", ("GetTopicAttributes", "PublishMessage", "SendMessage"))
+MESSAGE_OPERATIONS: frozenset[str] = frozenset(
+    f"{MESSAGE_QUEUE.name}:{operation}" for operation in MESSAGE_QUEUE.operations
+)
+"""Every operation of Simple Message Queue, as `mns:PublishMessage`."""
+
+_MESSAGE_HOST = re.compile(r"([1-9][0-9]*)\.mns\.([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _OBJECT_HOST = re.compile(r"(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 
 
@@ -139,6 +146,15 @@ def object_host(host: str) -> tuple[str, str] | None:
     """
     found = _OBJECT_HOST.fullmatch(host.partition(":")[0].lower())
     return (found[1] or "", found[2]) if found else None
+
+
+def message_host(host: str) -> tuple[str, str] | None:
+    """(account, region) of a host of Simple Message Queue; None for any other host.
+
+    https://help.aliyun.com/en/mns/product-overview/regions-and-endpoints
+    """
+    found = _MESSAGE_HOST.fullmatch(host.partition(":")[0].lower())
+    return (found[1], found[2]) if found else None
 
 
 def host_parts(host: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from localcloud import control
 from localcloud.clock import Clock, ManualClock, RealClock
 from localcloud.gateway import Gateway, LogEntry
 from localcloud.http import HttpRequest, HttpResponse
+from localcloud.mns.models import Message
 from localcloud.world import World, WorldError, load_world, merged, parse_world, world_document
 
 
@@ -70,6 +71,11 @@ class LocalCloud:
             return control.answer(self, request)
         with self._lock:
             return self._gateway.answer(request)
+
+    def messages(self, mailbox: str = "") -> list[Message]:
+        """What was sent to topics and queues, oldest first; only to `topics/NAME` or `queues/NAME` if it is named."""
+        with self._lock:
+            return self._gateway.models.messages.messages(mailbox)
 
     def access(self, image: str | None = None, account: str | None = None) -> list[dict[str, Any]]:
         """The oracle: who can use which image through which channel, straight from the state.
@@ -132,6 +138,7 @@ class LocalCloud:
                 grants=grants,
                 resource_shares=models.sharing.share_documents(self.clock.now()),
                 buckets=world.buckets,
+                mailboxes=world.mailboxes,
                 quotas=world.quotas,
                 flow_control=world.flow_control,
                 latency=world.latency,

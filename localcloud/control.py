@@ -1,4 +1,5 @@
-"""What is asked of a local cloud and of no real one: the oracle, changes from outside, the manual clock.
+"""What is asked of a local cloud and of no real one: the oracle, changes from outside, the manual clock,
+and what was told to topics and queues.
 
 These paths need no signature, so the server listens on loopback only. Bad input is 400 with one line in `error`, and
 changes nothing.
@@ -34,6 +35,9 @@ def answer(cloud: LocalCloud, request: HttpRequest) -> HttpResponse:
             return _change(cloud, request.body)
         case "POST", "clock":
             return _advance(cloud, request.body)
+        case "GET", "messages":
+            mailbox = parse_qs(request.query).get("mailbox", [""])[-1]
+            return _json(200, {"messages": [msgspec.to_builtins(one) for one in cloud.messages(mailbox)]})
     return _error(404, f"no such path: {request.method} {request.path}")
 
 

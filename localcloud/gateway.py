@@ -2,7 +2,8 @@
 
 In the order of the real one: route, check the signature, admit (flow control), fail on purpose if the world says so,
 perform, answer. Only one request is on its way at a time; `LocalCloud` holds the lock. Object storage speaks another
-protocol, so its requests go the same way in `localcloud.oss.exchange`.
+protocol, so its requests go the same way in `localcloud.oss.exchange`, and Simple Message Queue's in
+`localcloud.mns.exchange`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from localcloud.errors import GATEWAY, ApiError, missing
 from localcloud.faults import FaultRule, first_strike
 from localcloud.flow import FlowControl
 from localcloud.http import JSON_TYPE, XML_TYPE, HttpRequest, HttpResponse
+from localcloud.mns.exchange import MessageExchange, asks_for_messages
+from localcloud.mns.models import MessageModel
 from localcloud.oss.exchange import ObjectExchange, asks_for_objects
 from localcloud.oss.models import StorageModel
 from localcloud.params import Params
@@ -93,12 +96,16 @@ class Gateway:
         sharing = SharingModel(
             world.resource_shares, ecs=ecs, directory=directory, identity=identity, settings=settings, now=now
         )
-        self.models = Models(ecs, directory, sharing, identity, StorageModel(world.buckets, now=now), settings, random)
+        storage = StorageModel(world.buckets, now=now)
+        self.models = Models(ecs, directory, sharing, identity, storage, MessageModel(), settings, random)
+        self._adopt_mailboxes(world)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """The answer to a request to a vendor API."""
         if asks_for_objects(request):
             return ObjectExchange(self, request).respond()
+        if asks_for_messages(request):
+            return MessageExchange(self, request).respond()
         return _Exchange(self, request).answer()
 
     def admits(self, operation: str, account: str, region: str) -> bool:
@@ -153,6 +160,7 @@ class Gateway:
         models.ecs.replace(world.images, world.grants, now=now, delay=delays.share)
         models.sharing.adopt(world.resource_shares, now=now)
         models.storage.adopt_buckets(world.buckets, now=now)
+        self._adopt_mailboxes(world)
         models.identity.keys = dict(world.access_keys)
         models.identity.roles = dict(world.roles)
         settings = models.settings
@@ -161,6 +169,9 @@ class Gateway:
         if new_faults:
             self.rules = [FaultRule(fault) for fault in world.faults]
         self.world = world
+
+    def _adopt_mailboxes(self, world: World) -> None:
+        self.models.messages.adopt_mailboxes((one.owner, one.region, name) for name, one in world.mailboxes.items())
 
 
 class _Exchange:

@@ -17,12 +17,12 @@ from typing import Any, Literal, NoReturn, TypeVar, cast, get_args
 import msgspec
 import yaml
 
-from localcloud.catalog import OBJECT_OPERATIONS
+from localcloud.catalog import MESSAGE_OPERATIONS, OBJECT_OPERATIONS
 from localcloud.catalog import OPERATIONS as NAMED_OPERATIONS
 from localcloud.clock import parse_iso
 from localcloud.regions import REGIONS
 
-OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS
+OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS | MESSAGE_OPERATIONS
 """Every operation that a fault or a limit of flow control can be about."""
 
 ROOT = "root"
@@ -159,6 +159,13 @@ class Bucket(_Frozen, frozen=True, kw_only=True):
     versioning: Versioning = "none"
 
 
+class Mailbox(_Frozen, frozen=True, kw_only=True):
+    """A topic or a queue of Simple Message Queue. Its messages are no part of a world."""
+
+    owner: str
+    region: str
+
+
 class Limit(_Frozen, frozen=True, kw_only=True):
     """Flow control: `limit` calls in each window of `window` seconds, windows aligned to the clock."""
 
@@ -250,6 +257,7 @@ class World(_Frozen, frozen=True, kw_only=True):
     grants: dict[str, tuple[str, ...]] = {}
     resource_shares: dict[str, ResourceShare] = {}
     buckets: dict[str, Bucket] = {}
+    mailboxes: dict[str, Mailbox] = {}
     quotas: Quotas = Quotas()
     flow_control: dict[str, Limit] = {}
     latency: Latency = Latency()
@@ -355,6 +363,7 @@ _IMAGE = re.compile(r"m-[A-Za-z0-9-]+")
 _ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
 _SHARE = re.compile(r"rs-[A-Za-z0-9-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_MAILBOX = re.compile(r"(topics|queues)/[A-Za-z0-9][A-Za-z0-9-]{0,255}")
 _SHARE_NAME = re.compile(r"[\w.\-]{1,50}")
 _TARGET = re.compile(r"(rd|r|fd)-[A-Za-z0-9-]+|root|[1-9][0-9]{4,17}")
 _NAME = re.compile(r"\S(.*\S)?", re.DOTALL)
@@ -486,6 +495,7 @@ class _Reader:
             grants=self._part("grants", _grants, {}),
             resource_shares=self._part("resource_shares", lambda place: _resource_shares(place, known_regions), {}),
             buckets=self._part("buckets", lambda place: _buckets(place, known_regions), {}),
+            mailboxes=self._part("mailboxes", lambda place: _mailboxes(place, known_regions), {}),
             quotas=self._part("quotas", _quotas, Quotas()),
             flow_control=self._part("flow_control", _flow_control, {}),
             latency=self._part("latency", _latency, Latency()),
@@ -512,6 +522,7 @@ class _Reader:
         owners = ((key, "owner", one.owner) for key, one in world.images.items() if one.owner not in VENDOR_OWNERS)
         self._check_accounts("images", owners, known)
         self._check_accounts("buckets", ((name, "owner", one.owner) for name, one in world.buckets.items()), known)
+        self._check_accounts("mailboxes", ((name, "owner", one.owner) for name, one in world.mailboxes.items()), known)
         self._check_accounts("roles", ((arn, "", arn.split(":")[3]) for arn in world.roles), known)
         for image_id, accounts in world.grants.items():
             self._check_grants(self._at("grants", image_id), world.images.get(image_id), accounts, known)
@@ -686,6 +697,17 @@ def _bucket(place: _Place, regions: tuple[str, ...]) -> Bucket:
         region=fields["region"].one_of(regions),
         versioning=cast("Versioning", versioning),
     )
+
+
+def _mailboxes(place: _Place, regions: tuple[str, ...]) -> dict[str, Mailbox]:
+    """Names as at https://help.aliyun.com/en/mns/product-overview/limits."""
+    expected = "topics/NAME or queues/NAME, a name of at most 256 letters, digits and hyphens"
+    entries = place.entries(_MAILBOX, expected)
+    fields = {name: one.keys("owner", "region", required=("owner", "region")) for name, one in entries.items()}
+    return {
+        name: Mailbox(owner=one["owner"].account(), region=one["region"].one_of(regions))
+        for name, one in fields.items()
+    }
 
 
 def _moment(place: _Place) -> str:

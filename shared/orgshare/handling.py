@@ -27,6 +27,7 @@ from orgshare.decide.plan import Plan
 from orgshare.errors import OrgshareError, OutOfTime
 from orgshare.report.documents import about, apply_document, not_applied_document, plan_document
 from orgshare.report.runs import keep_report
+from orgshare.report.telling import tell
 from orgshare.settings import read_settings
 from orgshare.signals import Signal, parse, worker_request
 from orgshare.way.applying import Applied
@@ -112,8 +113,12 @@ def _run(
             applied = follow(surroundings, signal)
         except OutOfTime as error:
             raise Unfinished(f"{error}; what it was asked for waits beside its shards") from error
+        except OrgshareError as error:
+            tell(surroundings, signal, error)
+            raise
         report = apply_document(applied, calls=surroundings.cloud.calls())
         keep_report(surroundings, applied, report, why=signal.why, began=began)
+        tell(surroundings, signal, applied)
         return report, _unfinished(applied)
 
 

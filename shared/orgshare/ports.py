@@ -159,6 +159,22 @@ class ObjectStore(Protocol):
         """Where the store is, for messages: as the policy writes it."""
 
 
+class Notices(Protocol):
+    """Where a person is told."""
+
+    def publish(self, text: str) -> None:
+        """Tell it; ``NoAnswer`` means that it may have been told."""
+
+    def check(self) -> None:
+        """Ask whether the place is there, and tell nothing."""
+
+    def account(self) -> str:
+        """The account that the place belongs to."""
+
+    def __str__(self) -> str:
+        """Where it is, for messages."""
+
+
 BeforeCall = Callable[[], None]
 """Asked before every call, tries again included; what it raises ends the work that wanted to make the call."""
 

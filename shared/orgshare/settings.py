@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from orgshare.alibaba.cloud import Credentials
+from orgshare.alibaba.messages import Topic
 from orgshare.errors import ConfigurationError
 
 POLICY = "ORGSHARE_POLICY"
 LOCAL_CLOUD = "ORGSHARE_LOCAL_CLOUD"
 LEASE_SECONDS = "ORGSHARE_LEASE"
+NOTICES = "ORGSHARE_NOTICES"
 KEY, SECRET, TOKEN = (
     "ALIBABA_CLOUD_ACCESS_KEY_ID",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
@@ -35,15 +37,16 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Settings(Struct, frozen=True):
-    """``policy`` is the policy file's path, ``local_cloud`` a URL or ``None`` for the real cloud.
+    """``policy`` is a file's path or ``oss://bucket/key``, ``local_cloud`` a URL or ``None`` for the real cloud.
 
-    ``lease`` is how many seconds a lease lives unless it is renewed.
+    ``lease`` is how many seconds a lease lives unless it is renewed, ``notices`` where a person is told.
     """
 
     policy: str
     local_cloud: str | None
     credentials: Credentials
     lease: float = LEASE
+    notices: Topic | None = None
 
 
 def read_settings(environment: Mapping[str, str], *, policy: str | None = None, context: Any = None) -> Settings:
@@ -55,7 +58,13 @@ def read_settings(environment: Mapping[str, str], *, policy: str | None = None, 
     path = policy or environment.get(POLICY)
     if not path:
         raise ConfigurationError(f"no policy: give --policy FILE or set {POLICY}")
-    return Settings(path, _local_cloud(environment), _credentials(environment, context), _lease(environment))
+    return Settings(
+        path,
+        _local_cloud(environment),
+        _credentials(environment, context),
+        _lease(environment),
+        notices=_notices(environment),
+    )
 
 
 def _local_cloud(environment: Mapping[str, str]) -> str | None:
@@ -79,6 +88,14 @@ def _lease(environment: Mapping[str, str]) -> float:
     if not text.isdecimal() or not 1 <= int(text) <= 86_400:
         raise ConfigurationError(f"{LEASE_SECONDS}={text}: expected whole seconds from 1 to 86400, such as 300")
     return float(text)
+
+
+def _notices(environment: Mapping[str, str]) -> Topic | None:
+    text = environment.get(NOTICES)
+    try:
+        return Topic.parse(text) if text else None
+    except ValueError as error:
+        raise ConfigurationError(f"{NOTICES}={text}: {error}") from error
 
 
 def _credentials(environment: Mapping[str, str], context: Any) -> Credentials:

@@ -16,12 +16,13 @@ from random import Random
 
 from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud
+from orgshare.alibaba.messages import MessageTopic
 from orgshare.alibaba.storage import ObjectStorage
 from orgshare.errors import ConfigurationError, NoAnswer, NobodyAnswers, OutOfTime, StopRun, VendorError
 from orgshare.policy.loading import EXPECTED, load, parse
 from orgshare.policy.model import Policy
 from orgshare.policy.yaml_places import MAX_BYTES
-from orgshare.ports import ObjectStore
+from orgshare.ports import Notices, ObjectStore
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore, try_store
 from orgshare.settings import Settings
@@ -120,6 +121,19 @@ def make_store(policy: Policy, settings: Settings | None, run: str, calls: Calls
     )
 
 
+def make_notices(settings: Settings, run: str) -> Notices | None:
+    """Where a person is told, if anywhere. It has calls of its own: telling is for when the work is over, too."""
+    if settings.notices is None:
+        return None
+    return MessageTopic(
+        settings.notices,
+        credentials=settings.credentials,
+        calls=make_calls(),
+        run=run,
+        local_cloud=settings.local_cloud,
+    )
+
+
 def check_store(store: ObjectStore) -> None:
     """Make sure that a store keeps what it promises. Raises ``ConfigurationError`` with what to do."""
     check_versioning(store)
@@ -175,4 +189,5 @@ def runtime(
             monotonic=time.monotonic,
             run=run,
             lease=settings.lease,
+            notices=make_notices(settings, run),
         )

@@ -332,3 +332,47 @@ def test_the_text_says_how_to_mend(shell: Make) -> None:
     at = next(n for n, text in enumerate(ran.lines) if text.startswith("!   state: begun"))
     assert ran.lines[at + 1].startswith("      to mend it: run «orgshare init» once")
     assert ran.lines[-1].endswith("checks failed")
+
+
+# --- where a person is told
+
+
+@pytest.mark.parametrize(
+    ("topic", "why", "remedy"),
+    [
+        (f"acs:mns:{REGION}:{OWNER}:/topics/alerts", "", ""),
+        (f"acs:mns:{REGION}:{OWNER}:/topics/none", "TopicNotExist", "create the topic acs:mns:"),
+        (f"acs:mns:{OTHER_REGION}:{OWNER}:/topics/alerts", "TopicNotExist", "create the topic acs:mns:"),
+        (f"acs:mns:{REGION}:{SECOND}:/topics/alerts", f"is of account {SECOND}", f"name a topic of account {OWNER}"),
+    ],
+)
+def test_the_notices_destination(shell: Make, topic: str, why: str, remedy: str) -> None:
+    """It is asked for, and nothing is published."""
+    boxes = {"topics/alerts": {"owner": OWNER, "region": REGION}}
+    run = shell(world=organization(mailboxes=boxes), policy=two_owners())
+    run.environment["ORGSHARE_NOTICES"] = topic
+    found = bad(run)
+    assert list(found) == (["notices"] if why else [])
+    if why:
+        assert why in found["notices"][0]
+        assert found["notices"][1].startswith(remedy)
+    assert run.trial.cloud.messages() == []
+
+
+def test_a_topic_that_nothing_may_be_asked_about(shell: Make) -> None:
+    """Telling takes another permission than asking, so it is no fault."""
+    boxes = {"topics/alerts": {"owner": OWNER, "region": REGION}}
+    fault = {"operation": "mns:GetTopicAttributes", "kind": "error", "code": "AccessDenied", "status": 403, "every": 1}
+    run = shell(world=organization(mailboxes=boxes, faults=[fault]), policy=two_owners())
+    run.environment["ORGSHARE_NOTICES"] = f"acs:mns:{REGION}:{OWNER}:/topics/alerts"
+    assert bad(run) == {}
+    assert "needs mns:PublishMessage" in answers(run)["notices"]
+
+
+def test_a_topic_that_is_none(shell: Make) -> None:
+    """A setting is a setting: status 2, and what was expected."""
+    run = shell(world=organization(), policy=two_owners())
+    run.environment["ORGSHARE_NOTICES"] = "alerts"
+    ran = run("doctor")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == "Error: ORGSHARE_NOTICES=alerts: expected acs:mns:REGION:ACCOUNT:/topics/NAME\n"

@@ -49,8 +49,9 @@ _CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurityT
                 "InvalidAccessKeySecret")  # fmt: skip
 _THROTTLED = ("Throttling", "Rejected.Throttling", "TotalQpsLimitExceeded", "MetaOperationQpsLimitExceeded",
               "ActiveRequestLimitExceeded", "CpuLimitExceeded", "UploadTrafficRateLimitExceeded",
-              "DownloadTrafficRateLimitExceeded")  # fmt: skip
-"""Beginnings of codes; those of object storage: https://help.aliyun.com/zh/oss/user-guide/http-status-code-503"""
+              "DownloadTrafficRateLimitExceeded", "QpsLimitExceeded")  # fmt: skip
+"""Beginnings of codes; those of object storage: https://help.aliyun.com/zh/oss/user-guide/http-status-code-503, the
+last one of Simple Message Queue: https://help.aliyun.com/zh/mns/developer-reference/syntax-of-error-responses"""
 _NOT_DONE = ("ServiceUnavailable", "ConcurrentCallNotSupported")
 
 

@@ -18,7 +18,17 @@ from orgshare.report.checks import check_lines, checks_document
 from orgshare.report.lines import counted
 from orgshare.settings import Settings, read_settings
 from orgshare.way.checking import Check, check_deployment
-from orgshare.wiring import THREADS, check_versioning, in_cloud, make_calls, make_cloud, make_store, new_run, try_puts
+from orgshare.wiring import (
+    THREADS,
+    check_versioning,
+    in_cloud,
+    make_calls,
+    make_cloud,
+    make_notices,
+    make_store,
+    new_run,
+    try_puts,
+)
 
 
 @click.command()
@@ -37,6 +47,7 @@ def doctor(terminal: Terminal, *, policy: str | None) -> int:
             make_store(of, settings, run, calls),
             executor,
             state_in_cloud=in_cloud(of),
+            notices=make_notices(settings, run),
             check_versioning=check_versioning,
             try_puts=try_puts,
         )

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from orgshare.guard import GuardRecord
 from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback
+from orgshare.notices import Noted
 from orgshare.seen import Place, Seen
 from orgshare.words import Pair
 
@@ -97,6 +98,14 @@ class PauseForm(Struct, frozen=True, omit_defaults=True):
     who: str
     everything: bool = False
     shards: tuple[str, ...] = ()
+
+
+class NotesForm(Struct, frozen=True):
+    """A generation of what people were told."""
+
+    format: int
+    run: str
+    notes: dict[str, Noted]
 
 
 def shard_form(ledger: Ledger, *, run: str, lease: LeaseMark) -> ShardForm:

@@ -22,6 +22,7 @@ from msgspec import Struct
 from orgshare.errors import Busy, ConfigurationError
 from orgshare.guard import GuardRecord
 from orgshare.ledger import Ledger
+from orgshare.notices import NO_NOTES, Notes
 from orgshare.ports import ObjectStore
 from orgshare.record.forms import (
     FORMAT,
@@ -29,6 +30,7 @@ from orgshare.record.forms import (
     Beginning,
     GuardForm,
     LeaseMark,
+    NotesForm,
     PauseForm,
     SeenForm,
     ShardForm,
@@ -80,6 +82,7 @@ class State:
         self._guard = Series(store, "guard", GuardForm, formats=READABLE)
         self._seen = Series(store, "organization", SeenForm, formats=READABLE)
         self._pauses = Series(store, "pause", PauseForm, formats=READABLE)
+        self._notes = Series(store, "notices", NotesForm, formats=READABLE)
 
     def shards(self) -> tuple[Shard, ...]:
         """Every shard that the state knows."""
@@ -192,6 +195,18 @@ class State:
             return PauseForm(FORMAT, run, now, who, before.everything, kept)
 
         self._update_pause(change)
+
+    def update_notes(self, change: Callable[[Notes], Notes], *, run: str) -> None:
+        """Apply a change to what people were told; applied anew if somebody else was faster. Raises ``Busy``."""
+
+        def read(form: NotesForm) -> Notes:
+            return form.notes
+
+        def written(notes: Notes) -> NotesForm:
+            return NotesForm(FORMAT, run, dict(sorted(notes.items())))
+
+        busy = "what people were told is being written by others; the next run tells what is left"
+        _update(self._notes, NO_NOTES, read, change, written, busy)
 
     def leave(self, shard: Shard, signal: Signal) -> None:
         """Put a signal beside a shard that another run holds; once, however often the same signal comes."""

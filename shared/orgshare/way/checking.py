@@ -27,7 +27,7 @@ from orgshare.errors import (
     VendorError,
 )
 from orgshare.policy.model import Owner, Policy
-from orgshare.ports import Cloud, Directory, ObjectStore
+from orgshare.ports import Cloud, Directory, Notices, ObjectStore
 from orgshare.record.state import check_directory, open_state
 from orgshare.words import Shard, counted
 
@@ -65,12 +65,14 @@ def check_deployment(
     executor: Executor,
     *,
     state_in_cloud: bool,
+    notices: Notices | None,
     check_versioning: Callable[[ObjectStore], None],
     try_puts: Callable[[ObjectStore], None],
 ) -> tuple[Check, ...]:
-    """Check credentials, organization, owners, sharing and state. ``check_versioning`` reads, ``try_puts`` writes.
+    """Check credentials, organization, owners, sharing, state and notices.
 
-    Raises ``NobodyAnswers`` if the first call gets no answer.
+    ``check_versioning`` reads, ``try_puts`` puts an object and deletes it again. Raises ``NobodyAnswers`` if the first
+    call gets no answer.
     """
     sheet = Sheet()
     caller = _caller(sheet, cloud)
@@ -95,6 +97,8 @@ def check_deployment(
             check_versioning=check_versioning,
             try_puts=try_puts,
         )
+    if notices is not None and caller is not None:
+        _notices(sheet, notices, caller)
     return tuple(sheet.checks)
 
 
@@ -367,6 +371,29 @@ def _has_no_versioning(sheet: Sheet, store: ObjectStore, who: Who, check: Callab
 
     action = "oss:GetBucketVersioning"
     return bool(sheet.attempt("state: versioning", checked, who, told=lambda _: "the bucket has none", action=action))
+
+
+# --- where a person is told
+
+
+def _notices(sheet: Sheet, notices: Notices, caller: Who) -> None:
+    """Check that the place is there. That it may be told something is not tried: a person would be told."""
+    needs = f"{caller.name} needs mns:PublishMessage on {notices}"
+    if notices.account() != caller.account:
+        why = f"{notices} is of account {notices.account()}, and the credentials are of account {caller.account}"
+        sheet.failed("notices", why, f"name a topic of account {caller.account} in ORGSHARE_NOTICES")
+        return
+    try:
+        notices.check()
+    except Refused as error:
+        if error.code.startswith(NOT_PERMITTED):
+            sheet.fine("notices", f"not tried, because nothing may be asked about it ({error.code}): {needs}")
+        else:
+            sheet.failed("notices", str(error), f"create the topic {notices}, or correct ORGSHARE_NOTICES")
+    except (VendorError, CredentialsRefused) as error:
+        sheet.failed("notices", str(error), mend(error, "mns:GetTopicAttributes", caller))
+    else:
+        sheet.fine("notices", f"{notices} is there; nothing was published: {needs}")
 
 
 # --- mending

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from orgshare.errors import StopRun, VendorError
 from orgshare.policy.model import Policy
-from orgshare.ports import Cloud
+from orgshare.ports import Cloud, Notices
 from orgshare.record.lease import Clocks
 from orgshare.record.state import State
 
@@ -20,6 +20,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     """One run's surroundings. ``run`` names it in the state and in the user agent.
 
     ``lease`` is in seconds. ``monotonic`` are seconds that only go forward, whatever happens to the time of day.
+    ``notices`` is where a person is told, if anywhere.
     """
 
     policy: Policy
@@ -30,6 +31,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     monotonic: Callable[[], float]
     run: str
     lease: float
+    notices: Notices | None = None
 
     def clocks(self) -> Clocks:
         """Both clocks, for a lease."""

@@ -1,0 +1,1 @@
+"""Simple Message Queue (MNS): messages that reached a topic or a queue."""

@@ -1,0 +1,87 @@
+"""Telling a person, after a run: what is new, and once a day what still stands.
+
+Functions do it; at the command line there is a person already. What was told is remembered in the state, in mode
+observe too: nothing that is decided rests on it, and without it every run would tell everything again.
+
+What can go wrong: a run that fails because nobody can be told. What was done is done, so then the log says so, and the
+next run tells it. The other way round, a message that was sent and not answered for is sent once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from orgshare.errors import ConfigurationError, CredentialsRefused, OrgshareError, StopShard, VendorError
+from orgshare.focus import focus_of
+from orgshare.notices import Matter, Notes, Notice, due, settled
+from orgshare.report.documents import about
+from orgshare.report.notices import Sent, matter_of_error, matters_of, message
+from orgshare.signals import Signal
+from orgshare.way.applying import Applied
+from orgshare.way.runtime import Runtime
+from orgshare.words import Shard
+
+
+def tell(runtime: Runtime, signal: Signal, outcome: Applied | OrgshareError) -> None:
+    """Tell what became of a run, if there is anywhere to tell it. Raises nothing of its own."""
+    if runtime.notices is None:
+        return
+    if isinstance(outcome, OrgshareError):
+        _tell(runtime, (matter_of_error(outcome),), lambda _: False)
+    else:
+        _tell(runtime, matters_of(outcome), _looked_at(signal, outcome))
+
+
+def _looked_at(signal: Signal, applied: Applied) -> Callable[[str], bool]:
+    """Which scopes a run looked at whole: a shard that was read and done, the deployment if everything was."""
+    focus = focus_of(signal)
+    unread = {gap.name for gap in applied.plan.incomplete}
+
+    def whole(shard: Shard) -> bool:
+        names = {str(shard), f"{shard.service}/{shard.owner}/*"}
+        asked = any(not (s.images or s.rules or s.accounts) for s in focus.of_shard(shard))
+        return asked and shard not in applied.stopped and not names & unread
+
+    shards = {str(shard) for shard in applied.planned.looked.services if whole(shard)}
+    everything = focus.is_sweep() and not unread and not applied.stopped
+    return lambda scope: scope == "run" or scope in shards or (scope == "" and everything)
+
+
+def _tell(runtime: Runtime, matters: Sequence[Matter], looked_at: Callable[[str], bool]) -> None:
+    log = structlog.get_logger()
+    notices: tuple[Notice, ...] = ()
+    now = runtime.now()
+
+    def claim(notes: Notes) -> Notes:
+        nonlocal notices
+        after, notices = due(notes, matters, now, looked_at=looked_at)
+        return after
+
+    try:
+        runtime.state.update_notes(claim, run=runtime.run)
+        if not notices:
+            return
+        keys = [notice.matter.key for notice in notices]
+        told = _published(runtime, notices)
+        runtime.state.update_notes(lambda notes: settled(notes, keys, told=now if told else None), run=runtime.run)
+    except (VendorError, ConfigurationError, CredentialsRefused, StopShard) as error:
+        log.warning("what was told could not be remembered", why=str(error))
+
+
+def _published(runtime: Runtime, notices: Sequence[Notice]) -> bool:
+    """Whether the message was sent."""
+    assert runtime.notices is not None
+    sent = Sent(about=about(runtime.policy, runtime.state.beginning.directory), run=runtime.run, at=runtime.now())
+    try:
+        runtime.notices.publish(message(notices, sent))
+    except (VendorError, ConfigurationError, CredentialsRefused) as error:
+        structlog.get_logger().warning(
+            "nobody was told; the next run tries again",
+            notices=str(runtime.notices),
+            matters=[notice.matter.key for notice in notices],
+            why=str(error),
+        )
+        return False
+    return True
