@@ -43,6 +43,10 @@ class Focus(Struct, frozen=True):
         """The selections that concern a shard."""
         return tuple(selection for selection in self.selections if selection.takes_shard(shard))
 
+    def takes_all_of(self, shard: Shard) -> bool:
+        """Whether everything of this shard is looked at."""
+        return any(not (one.images or one.rules or one.accounts) for one in self.of_shard(shard))
+
     def is_sweep(self) -> bool:
         """Whether everything is looked at."""
         return Selection() in self.selections

@@ -12,20 +12,19 @@ reported is an answer, not an error; so is a shard that another run holds, for t
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
-import structlog
 
 from orgshare.alibaba.cloud import load_sdks
 from orgshare.decide.plan import Plan
 from orgshare.errors import OrgshareError, OutOfTime
+from orgshare.logs import json_log
 from orgshare.report.documents import about, apply_document, not_applied_document, plan_document
+from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
 from orgshare.report.telling import tell
 from orgshare.settings import read_settings
@@ -66,7 +65,8 @@ def worker(event: bytes, context: Any) -> str:
 def reconcile(event: bytes, context: Any) -> str:
     """A timer asks for a sweep: the work goes to ``worker``, in this process."""
     parsed = parse(event)
-    _log("reconcile", context).info("signal", why=list(parsed.signal.why), ignored=list(parsed.ignored))
+    log = json_log(function="reconcile", request_id=getattr(context, "request_id", ""))
+    log.info("signal", why=list(parsed.signal.why), ignored=list(parsed.ignored))
     return worker(worker_request(parsed.signal).encode(), context)
 
 
@@ -77,16 +77,12 @@ def respond(
 
     Raises ``Unfinished`` where another try may finish the work, and whatever a person has to mend.
     """
-    log = _log(function, context)
+    log = json_log(function=function, request_id=getattr(context, "request_id", ""))
     parsed = parse(event)
     for reason in parsed.ignored:
         log.info("ignored", reason=reason)
     log.info("signal", why=list(parsed.signal.why))
-    report, unfinished = _run(parsed.signal, context, opened)
-    counts = {key: len(value) for key, value in report.items() if isinstance(value, list) and value}
-    log.info("report", summary=report["summary"], **counts, calls=report["calls"])
-    for failure in report["failed"]:
-        log.warning("failed", **failure)
+    report, unfinished = _run(parsed.signal, context, opened, log)
     if unfinished:
         raise Unfinished(unfinished)
     return msgspec.json.encode(report).decode()
@@ -100,7 +96,7 @@ def _opened(context: Any) -> AbstractContextManager[Runtime]:
 
 
 def _run(
-    signal: Signal, context: Any, opened: Callable[[Any], AbstractContextManager[Runtime]]
+    signal: Signal, context: Any, opened: Callable[[Any], AbstractContextManager[Runtime]], log: Any
 ) -> tuple[dict[str, Any], str]:
     """The report of a run, and what another try may finish."""
     with opened(context) as surroundings:
@@ -108,17 +104,19 @@ def _run(
             directory = surroundings.state.beginning.directory
             plan = plan_document(Plan(), about(surroundings.policy, directory))
             return not_applied_document(plan, calls={}), ""
+        log = log.bind(run=surroundings.run)
         began = surroundings.now()
         try:
             applied = follow(surroundings, signal)
         except OutOfTime as error:
             raise Unfinished(f"{error}; what it was asked for waits beside its shards") from error
         except OrgshareError as error:
-            tell(surroundings, signal, error)
+            tell(surroundings, error, log)
             raise
         report = apply_document(applied, calls=surroundings.cloud.calls())
-        keep_report(surroundings, applied, report, why=signal.why, began=began)
-        tell(surroundings, signal, applied)
+        log_run(log, applied, report, began=began, ended=surroundings.now())
+        keep_report(surroundings, applied, report, why=signal.why, began=began, log=log)
+        tell(surroundings, applied, log)
         return report, _unfinished(applied)
 
 
@@ -133,21 +131,3 @@ def _unfinished(applied: Applied) -> str:
         parts.append(f"{len(unread)} readings are incomplete, the first: {unread[0].name}: {unread[0].why}")
     parts += [str(error) for error in applied.stopped.values() if isinstance(error, OutOfTime)]
     return "; ".join(parts)
-
-
-def _log(function: str, context: Any) -> Any:
-    """A logger of JSON lines on standard error, which Function Compute collects like standard output."""
-    return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_json, sort_keys=False),
-        ],
-    ).bind(function=function, request_id=getattr(context, "request_id", ""))
-
-
-def _json(value: Any, **_: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()

@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.cli import statuses
+from orgshare.cli.logs import logger
 from orgshare.cli.running import Terminal, command, opened, policy_option, stopped, which_cloud, who_runs
 from orgshare.cli.selecting import Select, check, select_options, selected
 from orgshare.decide.plan import Change
@@ -174,7 +175,8 @@ def carry_through(
         with terminal.progress("looking for signals that came meanwhile"):
             applied = go_on(runtime, NOTHING, task.focus, applied, task.waits)
     report = apply_document(applied, calls=runtime.cloud.calls())
-    keep_report(runtime, applied, report, why=[task.why], began=began)
+    log = logger(debug=terminal.debug, run=runtime.run)
+    keep_report(runtime, applied, report, why=[task.why], began=began, log=log)
     terminal.show("")
     terminal.answer(report, outcome_lines(report, names_of(applied.planned), shown=document))
     return statuses.of_apply(report, strict=strict)

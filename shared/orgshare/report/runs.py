@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
-import structlog
 
 from orgshare.errors import ConfigurationError, VendorError
 from orgshare.record.reports import prune_reports, write_report
@@ -42,7 +42,9 @@ def run_document(
     }
 
 
-def keep_report(runtime: Runtime, applied: Applied, report: Document, *, why: Iterable[str], began: datetime) -> None:
+def keep_report(
+    runtime: Runtime, applied: Applied, report: Document, *, why: Iterable[str], began: datetime, log: Any
+) -> None:
     """Keep the report of a run in the state. In mode observe the state is left alone."""
     if runtime.policy.mode == "observe":
         return
@@ -53,4 +55,4 @@ def keep_report(runtime: Runtime, applied: Applied, report: Document, *, why: It
         if applied.planned.facts.sweep:
             prune_reports(runtime.state.store)
     except (VendorError, ConfigurationError) as error:
-        structlog.get_logger().warning("the report of this run was not kept", why=str(error))
+        log.warning("the report of this run was not kept", why=str(error))

@@ -10,47 +10,36 @@ next run tells it. The other way round, a message that was sent and not answered
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import structlog
+from typing import Any
 
 from orgshare.errors import ConfigurationError, CredentialsRefused, OrgshareError, StopShard, VendorError
-from orgshare.focus import focus_of
 from orgshare.notices import Matter, Notes, Notice, due, settled
 from orgshare.report.documents import about
 from orgshare.report.notices import Sent, matter_of_error, matters_of, message
-from orgshare.signals import Signal
 from orgshare.way.applying import Applied
 from orgshare.way.runtime import Runtime
-from orgshare.words import Shard
 
 
-def tell(runtime: Runtime, signal: Signal, outcome: Applied | OrgshareError) -> None:
+def tell(runtime: Runtime, outcome: Applied | OrgshareError, log: Any) -> None:
     """Tell what became of a run, if there is anywhere to tell it. Raises nothing of its own."""
     if runtime.notices is None:
         return
     if isinstance(outcome, OrgshareError):
-        _tell(runtime, (matter_of_error(outcome),), lambda _: False)
+        _tell(runtime, (matter_of_error(outcome),), lambda _: False, log)
     else:
-        _tell(runtime, matters_of(outcome), _looked_at(signal, outcome))
+        _tell(runtime, matters_of(outcome), _looked_at(outcome), log)
 
 
-def _looked_at(signal: Signal, applied: Applied) -> Callable[[str], bool]:
+def _looked_at(applied: Applied) -> Callable[[str], bool]:
     """Which scopes a run looked at whole: a shard that was read and done, the deployment if everything was."""
-    focus = focus_of(signal)
     unread = {gap.name for gap in applied.plan.incomplete}
-
-    def whole(shard: Shard) -> bool:
-        names = {str(shard), f"{shard.service}/{shard.owner}/*"}
-        asked = any(not (s.images or s.rules or s.accounts) for s in focus.of_shard(shard))
-        return asked and shard not in applied.stopped and not names & unread
-
-    shards = {str(shard) for shard in applied.planned.looked.services if whole(shard)}
-    everything = focus.is_sweep() and not unread and not applied.stopped
+    done = [shard for shard in applied.planned.looked.whole if shard not in applied.stopped]
+    shards = {str(s) for s in done if not unread & {str(s), f"{s.service}/{s.owner}/*"}}
+    everything = applied.planned.facts.sweep and not unread and not applied.stopped
     return lambda scope: scope == "run" or scope in shards or (scope == "" and everything)
 
 
-def _tell(runtime: Runtime, matters: Sequence[Matter], looked_at: Callable[[str], bool]) -> None:
-    log = structlog.get_logger()
+def _tell(runtime: Runtime, matters: Sequence[Matter], looked_at: Callable[[str], bool], log: Any) -> None:
     notices: tuple[Notice, ...] = ()
     now = runtime.now()
 
@@ -64,20 +53,20 @@ def _tell(runtime: Runtime, matters: Sequence[Matter], looked_at: Callable[[str]
         if not notices:
             return
         keys = [notice.matter.key for notice in notices]
-        told = _published(runtime, notices)
+        told = _published(runtime, notices, log)
         runtime.state.update_notes(lambda notes: settled(notes, keys, told=now if told else None), run=runtime.run)
     except (VendorError, ConfigurationError, CredentialsRefused, StopShard) as error:
         log.warning("what was told could not be remembered", why=str(error))
 
 
-def _published(runtime: Runtime, notices: Sequence[Notice]) -> bool:
+def _published(runtime: Runtime, notices: Sequence[Notice], log: Any) -> bool:
     """Whether the message was sent."""
     assert runtime.notices is not None
     sent = Sent(about=about(runtime.policy, runtime.state.beginning.directory), run=runtime.run, at=runtime.now())
     try:
         runtime.notices.publish(message(notices, sent))
     except (VendorError, ConfigurationError, CredentialsRefused) as error:
-        structlog.get_logger().warning(
+        log.warning(
             "nobody was told; the next run tries again",
             notices=str(runtime.notices),
             matters=[notice.matter.key for notice in notices],

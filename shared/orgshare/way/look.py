@@ -40,7 +40,7 @@ ASKED_BY_ID = 20
 
 class Looked(Struct, frozen=True, kw_only=True):
     """What was read. ``present`` are all images that were seen, ``absent`` those of the ledger that a sweep asked for
-    by their ids and did not find."""
+    by their ids and did not find, ``whole`` the shards of which everything was asked for."""
 
     organization: Organization
     directory: Directory
@@ -57,6 +57,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     incomplete: tuple[Incomplete, ...] = ()
     absent: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
+    whole: frozenset[Shard] = frozenset()
 
     def ledgers(self) -> Mapping[Shard, Ledger]:
         """Every shard's ledger."""
@@ -120,6 +121,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         incomplete=tuple(incomplete),
         absent=frozenset[str]().union(*(li.absent for li in listings)),
         present=frozenset(image.id for li in listings for image in li.images),
+        whole=frozenset(li.shard for li in listings if li.service is not None and focus.takes_all_of(li.shard)),
     )
 
 

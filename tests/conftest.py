@@ -1,0 +1,27 @@
+"""What holds for every test: whatever the program said meanwhile, there was no secret in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.secrets import Secrets, listening, watch
+
+
+@pytest.fixture(scope="session")
+def secrets() -> Iterator[Secrets]:
+    """Every secret that local clouds of this process issue, and everything that the program says."""
+    found = Secrets()
+    with pytest.MonkeyPatch.context() as patch, contextmanager(listening)(found):
+        watch(found, patch)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_said(secrets: Secrets) -> Iterator[None]:
+    """Fail a test in which a key, token or signature was logged or reported."""
+    yield
+    leaks = secrets.leaks()
+    assert not leaks, "\n".join(leaks)
