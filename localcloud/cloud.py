@@ -20,6 +20,7 @@ from localcloud.clock import Clock, ManualClock, RealClock
 from localcloud.gateway import Gateway, LogEntry
 from localcloud.http import HttpRequest, HttpResponse
 from localcloud.mns.models import Message
+from localcloud.sts.models import Session
 from localcloud.world import World, WorldError, load_world, merged, parse_world, world_document
 
 
@@ -175,6 +176,17 @@ class LocalCloud:
                 raise TypeError("the clock is real; only a manual clock can be moved")
             self.clock.advance(seconds)
             return self.clock.now()
+
+    def keys_for_service(self, service: str, role: str, *, name: str, seconds: int) -> Session:
+        """The temporary key that a service (`fc.aliyuncs.com`) takes in a role for what it runs.
+
+        The role has to trust the service: ApiError, NoPermission or EntityNotExist.Role, otherwise.
+        """
+        with self._lock:
+            models = self._gateway.models
+            return models.identity.assume_for_service(
+                service, role, name, seconds=seconds, now=self.clock.now(), random=models.random
+            )
 
     def on_write(self, callback: Callable[[LocalCloud], None]) -> None:
         """Call back with this cloud after every call that may have changed something, and after each patch.

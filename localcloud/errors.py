@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 
 class ApiError(Exception):
-    """A refusal with the vendor's code and HTTP status."""
+    """A refusal with the vendor's code and HTTP status. `detail` says which permission is lacking, if that is why."""
 
-    def __init__(self, code: str, status: int, message: str) -> None:
+    def __init__(self, code: str, status: int, message: str, *, detail: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{code} ({status}): {message}")
         self.code = code
         self.status = status
         self.message = message
+        self.detail = dict(detail or {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """What stands before every product: from a request to an answer.
 
-In the order of the real one: route, check the signature, admit (flow control), fail on purpose if the world says so,
-perform, answer. Only one request is on its way at a time; `LocalCloud` holds the lock. Object storage speaks another
-protocol, so its requests go the same way in `localcloud.oss.exchange`, and Simple Message Queue's in
-`localcloud.mns.exchange`.
+Route, check the signature, admit (flow control), fail on purpose if the world says so, check the permission, perform,
+answer. Only one request is on its way at a time; `LocalCloud` holds the lock. Object storage speaks another protocol,
+so its requests go the same way in `localcloud.oss.exchange`, and Simple Message Queue's in `localcloud.mns.exchange`.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from localcloud.mns.models import MessageModel
 from localcloud.oss.exchange import ObjectExchange, asks_for_objects
 from localcloud.oss.models import StorageModel
 from localcloud.params import Params
+from localcloud.permissions import check_permission
 from localcloud.render import as_json, as_xml, error_document
 from localcloud.resourcemanager.models import DirectoryModel
 from localcloud.resourcemanager.responses import OPERATIONS as RESOURCE_MANAGER_OPERATIONS
@@ -283,6 +283,7 @@ class _Exchange:
             fault=fault,
         )
         try:
+            check_permission(call, operation.full_name)
             return {"RequestId": self._request_id, **operation.handler(call)}, None
         except ApiError as refusal:
             return {}, refusal

@@ -19,12 +19,14 @@ _json = msgspec.json.Encoder()
 
 def error_document(error: ApiError, *, request_id: str, host: str, title: str) -> dict[str, Any]:
     """The body of a refusal, in the shape that all vendor clients read."""
+    detail = {"AccessDeniedDetail": error.detail} if error.detail else {}
     return {
         "RequestId": request_id,
         "HostId": host,
         "Code": error.code,
         "Message": error.message,
         "Recommend": f"https://api.aliyun.com/troubleshoot?q={error.code}&product={title}&requestId={request_id}",
+        **detail,
     }
 
 

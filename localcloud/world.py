@@ -20,6 +20,7 @@ import yaml
 from localcloud.catalog import MESSAGE_OPERATIONS, OBJECT_OPERATIONS
 from localcloud.catalog import OPERATIONS as NAMED_OPERATIONS
 from localcloud.clock import parse_iso
+from localcloud.policies import Policy, PolicyError, TrustPolicy, read_policy, read_trust_policy
 from localcloud.regions import REGIONS
 
 OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS | MESSAGE_OPERATIONS
@@ -98,17 +99,24 @@ class Directory(_Frozen, frozen=True, kw_only=True):
 
 
 class AccessKey(_Frozen, frozen=True, kw_only=True):
-    """A permanent key of an account's root."""
+    """A permanent key of an account's root, or of a user in it, who without policies may do everything there."""
 
     secret: str
     account: str
+    user: str = ""
+    policies: tuple[Policy, ...] | None = None
 
 
 class Role(_Frozen, frozen=True, kw_only=True):
-    """A RAM role: which accounts and services may assume it. Without policies it may do everything in its account."""
+    """A RAM role: which accounts and services may assume it, by short lists, by a trust policy, or both.
+
+    Without policies it may do everything in its account; with an empty list of them, nothing.
+    """
 
     trusts: tuple[str, ...] = ()
     trusts_services: tuple[str, ...] = ()
+    trust_policy: TrustPolicy | None = None
+    policies: tuple[Policy, ...] | None = None
     max_session: int = 3600
 
 
@@ -230,6 +238,8 @@ class Switches(_Frozen, frozen=True, kw_only=True):
     disk_encryption_shown: bool = False
     aliyun_id: Literal["string", "number"] = "string"
     bucket_elsewhere: Literal["AccessDenied", "PermanentRedirect"] = "AccessDenied"
+    root_assumes_roles: Literal["accepted", "refused"] = "accepted"
+    access_denied_detail: bool = True
 
 
 class Fault(_Frozen, frozen=True, kw_only=True):
@@ -361,6 +371,7 @@ _FOLDER = re.compile(r"fd-[A-Za-z0-9-]+")
 _DIRECTORY = re.compile(r"rd-[A-Za-z0-9]+")
 _IMAGE = re.compile(r"m-[A-Za-z0-9-]+")
 _ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
+_USER = re.compile(r"[A-Za-z0-9.@_-]{1,64}")
 _SHARE = re.compile(r"rs-[A-Za-z0-9-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _MAILBOX = re.compile(r"(topics|queues)/[A-Za-z0-9][A-Za-z0-9-]{0,255}")
@@ -404,12 +415,10 @@ class _Place:
             found[key] = place
         return found
 
-    def keys(self, *known: str, required: Iterable[str] = (), later: Iterable[str] = ()) -> dict[str, _Place]:
+    def keys(self, *known: str, required: Iterable[str] = ()) -> dict[str, _Place]:
         """The entries of a mapping with fixed keys."""
         found = self.entries()
         for key, place in found.items():
-            if key in later:
-                place.fail("not in this version")
             if key not in known:
                 place.fail(f"unknown key; known: {', '.join(known)}")
         for key in required:
@@ -620,15 +629,34 @@ def _access_keys(place: _Place) -> dict[str, AccessKey]:
     for key, one in place.entries(_NAME, "an access key id").items():
         if key.startswith("STS."):
             one.fail('"STS." is kept for temporary keys')
-        fields = one.keys("secret", "account", required=("secret", "account"))
-        found[key] = AccessKey(secret=fields["secret"].text(_NAME, "a secret"), account=fields["account"].account())
+        fields = one.keys(*AccessKey.__struct_fields__, required=("secret", "account"))
+        if "policies" in fields and "user" not in fields:
+            fields["policies"].fail("an account's own key may do everything: name a user")
+        found[key] = AccessKey(
+            secret=fields["secret"].text(_NAME, "a secret"),
+            account=fields["account"].account(),
+            user=fields["user"].text(_USER, "a user's name") if "user" in fields else "",
+            policies=_policies(fields["policies"]) if "policies" in fields else None,
+        )
     return found
+
+
+def _policies(place: _Place) -> tuple[Policy, ...]:
+    return tuple(_document(one, read_policy) for one in place.items())
+
+
+def _document(place: _Place, read: Callable[[object], _T]) -> _T:
+    """A policy document, which has a reader of its own."""
+    try:
+        return read(place.value)
+    except PolicyError as problem:
+        place.fail(str(problem))
 
 
 def _roles(place: _Place) -> dict[str, Role]:
     found: dict[str, Role] = {}
     for arn, one in place.entries(_ROLE, 'a name such as "acs:ram::1000000000000001:role/reader"').items():
-        fields = one.keys("trusts", "trusts_services", "max_session", later=("policies",))
+        fields = one.keys(*Role.__struct_fields__)
         found[arn] = Role(
             trusts=tuple(each.account() for each in fields["trusts"].items()) if "trusts" in fields else (),
             trusts_services=tuple(
@@ -637,6 +665,8 @@ def _roles(place: _Place) -> dict[str, Role]:
             )
             if "trusts_services" in fields
             else (),
+            trust_policy=_document(fields["trust_policy"], read_trust_policy) if "trust_policy" in fields else None,
+            policies=_policies(fields["policies"]) if "policies" in fields else None,
             max_session=fields["max_session"].whole(low=3600) if "max_session" in fields else 3600,
         )
     return found

@@ -20,6 +20,12 @@ ERRORS = Catalogue(
         # Documented as the answer to DryRun; its HTTP status is not.
         "DryRunOperation": (400, "Request validation has been passed with DryRun flag set."),
         "Duplicate.TagKey": (400, "The Tag.N.Key contain duplicate key."),
+        # https://alibabacloud.com/help/en/ram/support/how-to-troubleshoot-an-access-denied-error; text and status as in
+        # https://github.com/alibaba/packer-provider/issues/34
+        "Forbidden.RAM": (
+            403,
+            "User not authorized to operate on the specified resource, or this API doesn't support RAM.",
+        ),
         "ForbiddenParameter.LaunchPermission": (
             400,
             'The specified parameter "LaunchPermission" is forbidden for current account.',

@@ -9,6 +9,7 @@ https://www.alibabacloud.com/help/en/oss/developer-reference/error-responses (th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from localcloud.errors import ApiError, Catalogue
 
@@ -54,10 +55,14 @@ ERRORS = Catalogue(
 )
 
 
+NO_RIGHT = "You have no right to access this object because of bucket acl."
+"""Said where nothing allows a call, whatever would have to: https://www.alibabacloud.com/help/en/oss/support/0003-00000001"""
+
+
 class StorageError(ApiError):
     """A refusal whose answer has elements of its own."""
 
-    def __init__(self, error: ApiError, elements: Mapping[str, str]) -> None:
+    def __init__(self, error: ApiError, elements: Mapping[str, Any]) -> None:
         super().__init__(error.code, error.status, error.message)
         self.elements = elements
 
@@ -70,3 +75,15 @@ def denied(why: str) -> ApiError:
 def bad_argument(why: str) -> ApiError:
     """InvalidArgument, which is said of many things, too."""
     return ERRORS.error("InvalidArgument", why=why)
+
+
+def not_permitted(detail: Mapping[str, str], *, shown: bool) -> StorageError:
+    """AccessDenied for a permission that is lacking.
+
+    Denied by a policy: https://www.alibabacloud.com/help/en/oss/support/0003-00000201 (the text speaks of the bucket
+    there, too); allowed by none: https://www.alibabacloud.com/help/en/oss/support/0003-00000001
+    """
+    explicit = detail["NoPermissionType"] == "ExplicitDeny"
+    error = denied("Access denied by bucket policy." if explicit else NO_RIGHT)
+    code = {"EC": "0003-00000201" if explicit else "0003-00000001"}
+    return StorageError(error, {**({"AccessDeniedDetail": dict(detail)} if shown else {}), **code})

@@ -20,6 +20,7 @@ from localcloud.http import HttpRequest, HttpResponse
 from localcloud.oss.errors import ERRORS, StorageError, bad_argument
 from localcloud.oss.responses import XML, Headers, ObjectAnswer, ObjectCall, ObjectOperation, operation_asked
 from localcloud.oss.signing import OSS4, SignedObject, read_object_signature
+from localcloud.permissions import check_object_permission
 from localcloud.render import as_xml
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
@@ -143,6 +144,7 @@ class ObjectExchange:
         )
         try:
             operation.check_served(call)
+            check_object_permission(call, operation.name)
             return operation.handler(call), None
         except ApiError as refusal:
             return ObjectAnswer(), refusal

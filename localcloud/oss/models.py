@@ -67,6 +67,11 @@ class StorageModel:
             raise ERRORS.error("NoSuchBucket")
         return bucket
 
+    def owner_of(self, name: str) -> str | None:
+        """The account whose bucket it is; None if there is no such bucket."""
+        bucket = self._buckets.get(name)
+        return None if bucket is None else bucket.owner
+
     def made_at(self, bucket: str) -> float:
         """When the bucket came into being."""
         return float(self._backend.buckets[bucket].creation_date.timestamp())

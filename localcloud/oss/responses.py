@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape
 from localcloud.call import Models
 from localcloud.clock import iso_millis
 from localcloud.http import HttpRequest
-from localcloud.oss.errors import ERRORS, StorageError, bad_argument, denied
+from localcloud.oss.errors import ERRORS, NO_RIGHT, StorageError, bad_argument, denied
 from localcloud.oss.models import StoredThing
 from localcloud.render import as_xml
 from localcloud.sts.models import Principal
@@ -260,7 +260,7 @@ def _own_bucket(call: ObjectCall) -> Bucket:
             error = denied(error.message)
         raise StorageError(error, {"Bucket": call.bucket, "Endpoint": endpoint_of(bucket)})
     if bucket.owner != call.principal.account:
-        raise denied("You have no right to access this object because of bucket acl.")
+        raise denied(NO_RIGHT)
     return bucket
 
 

@@ -96,6 +96,9 @@ ERRORS = Catalogue(
         "MissingParameter.ResourceShareId": (400, "You must specify ResourceShareId."),
         "MissingParameter.ResourceShareInvitationId": (400, "You must specify ResourceShareInvitationId."),
         "MissingParameter.ResourceShareName": (400, "You must specify ResourceShareName."),
+        # In no list of this product: the code that the vendor's page on denied access has beside that of ECS, with
+        # Resource Manager's status and text.
+        "NoPermission": (403, "You are not authorized to perform the operation."),
         "NotEnableSharingWithResourceDirectory": (
             409,
             "You have not enabled sharing with your Resource Directory.",

@@ -1,20 +1,22 @@
 """Access keys, roles and the temporary keys made from them.
 
-A permanent key acts as the root of its account. A temporary key acts as a role in the role's account, until it
-expires by the cloud's clock; a key and a token that do not belong together are refused, each in its own way, since a
-client that renews keys under way mixes them up easily.
+A permanent key acts as the root of its account, or as a user in it. A temporary key acts as a role in the role's
+account, until it expires by the cloud's clock; a key and a token that do not belong together are refused, each in its
+own way, since a client that renews keys under way mixes them up easily. What a user or role may do is looked up at each
+call, so that a policy that is changed counts at once.
 """
 
 from __future__ import annotations
 
 import random as random_module
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from localcloud.call import new_id
 from localcloud.errors import GATEWAY
+from localcloud.policies import Policy, trusted
 from localcloud.sts.errors import ERRORS
 from localcloud.world import AccessKey, Role
 
@@ -22,15 +24,39 @@ _FORGET_SECONDS = 86_400
 _LETTERS = f"{string.ascii_letters}{string.digits}"
 
 
+PolicyType = Literal["AccountLevelIdentityBasedPolicy", "SessionPolicy"]
+Limits = tuple[tuple[PolicyType, tuple[Policy, ...]], ...]
+"""Sets of policies, each of which has to allow a call; where there are none, everything is allowed."""
+
+_NOTHING: Limits = (("AccountLevelIdentityBasedPolicy", ()),)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: an account's root, or a session of a role."""
+    """Who calls: an account's root, a user, or a session of a role.
+
+    `role` is the role's ARN, `key` a user's access key; `session_policy` narrows what a session may do.
+    """
 
     account: str
     arn: str
-    kind: Literal["Account", "AssumedRoleUser"]
+    kind: Literal["Account", "RAMUser", "AssumedRoleUser"]
     user_id: str
     role_id: str = ""
+    role: str = ""
+    key: str = ""
+    session_policy: Policy | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """As refusals name it: https://alibabacloud.com/help/en/ram/support/how-to-troubleshoot-an-access-denied-error"""
+        return self.arn.partition(":assumed-role/")[2].replace("/", ":") or self.user_id
+
+    def names(self) -> Iterator[str]:
+        """The names by which a trust policy may know it."""
+        yield f"acs:ram::{self.account}:root"
+        if self.kind != "Account":
+            yield self.role or self.arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +91,7 @@ class IdentityModel:
                 raise GATEWAY.error("InvalidAccessKeyId.NotFound")
             if token:
                 raise GATEWAY.error("InvalidSecurityToken.MismatchWithAccessKey")
-            return key.secret, root_of(key.account)
+            return key.secret, _owner_of(access_key, key)
         if not token:
             raise GATEWAY.error("MissingSecurityToken")
         if token != session.token:
@@ -77,21 +103,64 @@ class IdentityModel:
             raise GATEWAY.error("InvalidSecurityToken.Expired")
         return session.secret, session.principal
 
+    def limits(self, caller: Principal) -> Limits:
+        """The policies that a call of this principal has to pass. A role or user that is gone may do nothing."""
+        if caller.kind == "Account":
+            return ()
+        known = self.roles.get(caller.role) if caller.role else self.keys.get(caller.key)
+        if known is None:
+            return _NOTHING
+        own: Limits = () if known.policies is None else (("AccountLevelIdentityBasedPolicy", known.policies),)
+        narrowed: Limits = () if caller.session_policy is None else (("SessionPolicy", (caller.session_policy,)),)
+        return own + narrowed
+
     def assume(
-        self, caller: str, arn: str, session_name: str, *, seconds: int | None, now: float, random: random_module.Random
+        self,
+        caller: Principal,
+        arn: str,
+        session_name: str,
+        *,
+        seconds: int | None,
+        facts: Mapping[str, str],
+        session_policy: Policy | None,
+        now: float,
+        random: random_module.Random,
     ) -> Session:
-        """A temporary key for a role that trusts the calling account.
+        """A temporary key for a role that trusts the caller. That the caller may assume it is checked already.
 
         A role that exists but does not trust the caller is NoPermission, one that does not exist EntityNotExist.Role.
         """
         role = self.roles.get(arn)
         if role is None:
             raise ERRORS.error("EntityNotExist.Role")
-        if caller not in role.trusts:
+        if not _trusts(role, caller.account in role.trusts, caller.names(), facts):
             raise ERRORS.error("NoPermission")
         seconds = min(3600, role.max_session) if seconds is None else seconds
         if not 900 <= seconds <= role.max_session:
             raise ERRORS.error("InvalidParameter.DurationSeconds")
+        return self._open(arn, session_name, seconds, session_policy, now=now, random=random)
+
+    def assume_for_service(
+        self, service: str, arn: str, session_name: str, *, seconds: int, now: float, random: random_module.Random
+    ) -> Session:
+        """A temporary key that a service (`fc.aliyuncs.com`) takes for what it runs; ApiError as `assume` has them."""
+        role = self.roles.get(arn)
+        if role is None:
+            raise ERRORS.error("EntityNotExist.Role")
+        if not _trusts(role, service in role.trusts_services, (service,), {}):
+            raise ERRORS.error("NoPermission")
+        return self._open(arn, session_name, seconds, None, now=now, random=random)
+
+    def _open(
+        self,
+        arn: str,
+        session_name: str,
+        seconds: int,
+        session_policy: Policy | None,
+        *,
+        now: float,
+        random: random_module.Random,
+    ) -> Session:
         account, name = role_parts(arn)
         role_id = role_number(arn)
         session = Session(
@@ -105,6 +174,8 @@ class IdentityModel:
                 kind="AssumedRoleUser",
                 user_id=f"{role_id}:{session_name}",
                 role_id=role_id,
+                role=arn,
+                session_policy=session_policy,
             ),
         )
         self._forget(now)
@@ -121,9 +192,19 @@ class IdentityModel:
             del self._sessions[oldest.access_key], self._tokens[oldest.token]
 
 
-def root_of(account: str) -> Principal:
-    """The account itself."""
-    return Principal(account=account, arn=f"acs:ram::{account}:root", kind="Account", user_id=account)
+def _owner_of(access_key: str, key: AccessKey) -> Principal:
+    """Who has a permanent key: the account itself, or a user in it."""
+    root = f"acs:ram::{key.account}:root"
+    if not key.user:
+        return Principal(account=key.account, arn=root, kind="Account", user_id=key.account)
+    arn = f"acs:ram::{key.account}:user/{key.user}"
+    return Principal(account=key.account, arn=arn, kind="RAMUser", user_id=f"2{role_number(arn)[1:]}", key=access_key)
+
+
+def _trusts(role: Role, listed: bool, names: Iterator[str] | tuple[str, ...], facts: Mapping[str, str]) -> bool:
+    """Whether a role's short list or its trust policy trusts somebody, and the policy denies nothing."""
+    said = "ImplicitDeny" if role.trust_policy is None else trusted(role.trust_policy, names, facts)
+    return said == "Allow" or (listed and said != "ExplicitDeny")
 
 
 def role_parts(arn: str) -> tuple[str, str]:

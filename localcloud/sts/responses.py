@@ -1,7 +1,8 @@
 """Parameters in, answers out, for STS.
 
 Parameter rules: https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-assumerole. A session
-policy would narrow what the session may do; policies are not evaluated here, so one is refused rather than ignored.
+policy narrows what the session may do; one that asks for what is not evaluated here is refused rather than ignored.
+That page says that an account's own keys may not call AssumeRole; worlds are simpler if they may, so a switch decides.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from localcloud.call import Call, Operation
 from localcloud.clock import iso_seconds
 from localcloud.errors import GATEWAY
+from localcloud.policies import NotServed, Policy, PolicyError, common_facts, read_policy
 from localcloud.sts.errors import ERRORS
 from localcloud.sts.models import role_parts
 
@@ -35,15 +37,19 @@ def assume_role(call: Call) -> dict[str, Any]:
     external = params.text("ExternalId")
     if external and not 2 <= len(external) <= 1224:
         raise ERRORS.error("InvalidParameter.ExternalId")
-    _check_policy(params.text("Policy"))
+    session_policy = _session_policy(params.text("Policy"))
     duration = params.text("DurationSeconds")
     if duration and not (duration.isascii() and duration.isdigit()):
         raise ERRORS.error("InvalidParameter.DurationSeconds")
+    if call.principal.kind == "Account" and call.settings.switches.root_assumes_roles == "refused":
+        raise ERRORS.error("NoPermission")
     session = call.models.identity.assume(
-        call.account,
+        call.principal,
         arn,
         session_name,
         seconds=int(duration) if duration else None,
+        facts={**common_facts(call.now), **({"sts:ExternalId": external} if external else {})},
+        session_policy=session_policy,
         now=call.now,
         random=call.models.random,
     )
@@ -73,16 +79,22 @@ def get_caller_identity(call: Call) -> dict[str, Any]:
     return {**answer, "RoleId": caller.role_id} if caller.role_id else {**answer, "UserId": caller.user_id}
 
 
-def _check_policy(policy: str) -> None:
-    if not policy:
-        return
-    if len(policy) > 2048:
+def _session_policy(text: str) -> Policy | None:
+    """The policy of a call; what is no JSON is no policy, and what is not served is said to be so."""
+    if not text:
+        return None
+    if len(text) > 2048:
         raise ERRORS.error("InvalidParameter.PolicySize")
     try:
-        msgspec.json.decode(policy, type=dict[str, Any])
+        document = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
         raise ERRORS.error("InvalidParameter.PolicyGrammar") from None
-    raise GATEWAY.error("UnsupportedParameter", name="Policy")
+    try:
+        return read_policy(document)
+    except NotServed:
+        raise GATEWAY.error("UnsupportedParameter", name="Policy") from None
+    except PolicyError:
+        raise ERRORS.error("InvalidParameter.PolicyGrammar") from None
 
 
 OPERATIONS = (

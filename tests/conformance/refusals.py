@@ -11,6 +11,7 @@ from typing import Any
 
 from localcloud.call import Operation
 from localcloud.gateway import OPERATIONS
+from localcloud.permissions import DENIED, NEEDS_NONE
 from tests.conformance import sources
 from tests.conformance.reach import reach
 from tests.conformance.scenes import (
@@ -38,6 +39,7 @@ from tests.conformance.scenes import (
     expired,
     invited,
     manager,
+    role_of,
     sharing,
     sharing_off,
     waiting_invitation,
@@ -91,6 +93,7 @@ _COPY, _CREATE, _SHARE, _LIST = (
 )
 _TAG, _UNTAG, _TAGS = (SCENES[f"ecs:{name}"][0] for name in ("TagResources", "UntagResources", "ListTagResources"))
 _ROLE = SCENES["sts:AssumeRole"][0]
+_UNSERVED = '{"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Sid": "x"}]}'
 _FOLDER, _ACCOUNT, _INVITE, _MOVE, _TAG_MEMBER, _UNTAG_MEMBER, _MEMBER_TAGS = (
     SCENES[f"resourcemanager:{name}"][0]
     for name in (
@@ -641,9 +644,14 @@ REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
         MissingParameter__RoleArn=_ROLE.without("RoleArn"),
         MissingParameter__RoleSessionName=_ROLE.without("RoleSessionName"),
         NoPermission=replace(_ROLE, account=BANK),
-        UnsupportedParameter=_ROLE.but(Policy="{}"),
+        UnsupportedParameter=_ROLE.but(Policy=_UNSERVED),
     ),
 }
+
+
+def denied_code(operation: str) -> str:
+    """The code for whoever lacks the permission of an operation; empty if it takes none."""
+    return "" if operation in NEEDS_NONE else DENIED[operation.partition(":")[0]][1]
 
 
 def _moved(stage: Stage, account: str) -> Mapping[str, str]:
@@ -653,9 +661,9 @@ def _moved(stage: Stage, account: str) -> Mapping[str, str]:
 
 
 def codes_of(operation: str) -> set[str]:
-    """Every code that an operation can give, the gateway's check of the region included."""
+    """Every code that an operation can give, the gateway's checks of permission and region included."""
     served = served_operation(operation)
-    found = set(reach(served).codes)
+    found = set(reach(served).codes) | ({denied_code(operation)} - {""})
     if served.regional:
         region = served.missing_region.code if served.missing_region else "MissingParameter"
         found |= {"InvalidRegionId.NotFound", region}
@@ -676,8 +684,10 @@ def refusals_of(operation: str) -> dict[str, Refusal]:
         "EntityNotExists.ResourceDirectory": replace(usual, account=PARTNER),
         "InvalidRegionId.NotFound": usual.but(RegionId="xx-nowhere"),
         "MissingParameter.RegionId": usual.without("RegionId"),
-        "NoPermission": replace(usual, account=SHOP),
+        denied_code(operation): replace(usual, role=role_of(usual.account)),
     }
+    if "NoPermission" in reach(served_operation(operation)).codes:
+        shared["NoPermission"] = replace(usual, account=SHOP)
     if operation.partition(":")[0] in sources.REGION_FROM_HOST:
         shared["InvalidRegionId.NotFound"] = replace(usual, host="resourcesharing.xx-nowhere.aliyuncs.com")
         shared["MissingParameter"] = replace(usual, host=ANYWHERE)

@@ -38,6 +38,9 @@ from tests.support.cloud import (
 CREATED = "1000000000000006"
 VERIFYING = "1000000000000007"
 READER = f"acs:ram::{MANAGEMENT}:role/reader"
+NOTHING = "nothing"
+"""The name of a role that each account has, trusts, and lets do nothing."""
+
 ANYWHERE = "127.0.0.1:8080"
 """A host that names neither a product nor a region."""
 
@@ -103,7 +106,7 @@ def full_world(**parts: Any) -> dict[str, Any]:
     document = world(
         images=dict(IMAGES),
         grants={RICH: [SHOP, BANK, PARTNER], OLD: [SHOP], RECEIVED: [OWNER], PUBLIC: [LAB]},
-        roles={READER: {"trusts": [OWNER], "max_session": 7200}},
+        roles={READER: {"trusts": [OWNER], "max_session": 7200}, **{role_of(one): _powerless(one) for one in CALLERS}},
         sites={PARTNER_2: "international"},
         **{"resource_shares": dict(SHARES), **parts},
     )
@@ -113,6 +116,18 @@ def full_world(**parts: Any) -> dict[str, Any]:
         VERIFYING: {"name": "upgrading", "folder": "fd-test", "joined": "created", "status": "PromoteVerifying"},
     }
     return document
+
+
+CALLERS = (MANAGEMENT, OWNER, SHOP, BANK, LAB, PARTNER, PARTNER_2)
+
+
+def role_of(account: str) -> str:
+    """The ARN of an account's role that may do nothing."""
+    return f"acs:ram::{account}:role/{NOTHING}"
+
+
+def _powerless(account: str) -> dict[str, Any]:
+    return {"trusts": [account], "policies": []}
 
 
 _LEFT_OUT = "(left out)"

@@ -53,6 +53,10 @@ _REGION = (
     "https://github.com/kubernetes/cloud-provider-alibaba-cloud/issues/81"
 )
 
+_DENIED = (
+    "https://alibabacloud.com/help/en/ram/support/how-to-troubleshoot-an-access-denied-error; "
+    "https://github.com/alibaba/packer-provider/issues/34; facts 8"
+)
 _ARNS = "facts 2.3; the endings are those of Resources"
 
 CODES: tuple[Code, ...] = (
@@ -60,6 +64,7 @@ CODES: tuple[Code, ...] = (
     Code("*", "MissingParameter", 400, _COMMON),
     Code("*", "UnsupportedParameter", 400, _COMMON),
     Code("ecs:*", "DryRunOperation", 400, "facts 1.1 and 1.4; the status is not documented"),
+    Code("ecs:*", "Forbidden.RAM", 403, _DENIED),
     Code("ecs:*", "InvalidRegionId.NotFound", 404, _REGION),
     Code("ecs:CopyImage", "Duplicate.TagKey", 400, _TAGS),
     Code("ecs:CopyImage", "IdempotenceParamNotMatch", 400, "the metadata of CreateImage, for the same parameter"),
@@ -76,6 +81,7 @@ CODES: tuple[Code, ...] = (
     Code("resourcesharing:*", "InvalidParameter.ResourceArns.Duplicate", 400, _ARNS),
     Code("resourcesharing:*", "InvalidParameter.ResourceArns.Length", 400, _ARNS),
     Code("resourcesharing:*", "InvalidParameter.ResourceConflict", 400, "facts 2.1 and 2.3"),
+    Code("resourcesharing:*", "NoPermission", 403, f"{_DENIED}; the status is Resource Manager's"),
     Code("resourcesharing:*", "InvalidRegionId.NotFound", 404, "no such host: a real client would not find one"),
     Code("sts:AssumeRole", "MissingParameter.RoleArn", 400, _SAML),
     Code("sts:AssumeRole", "MissingParameter.RoleSessionName", 400, f"{_SAML}, by analogy with RoleArn"),

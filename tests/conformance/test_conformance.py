@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from localcloud.catalog import OPERATIONS, PRODUCTS, host_parts
+from localcloud.catalog import OBJECT_OPERATIONS, OPERATIONS, PRODUCTS, host_parts
 from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import GATEWAY, Catalogue
+from localcloud.permissions import NEEDS_NONE, OBJECT_PERMISSIONS, PERMISSIONS
 from localcloud.regions import REGIONS
 from localcloud.resourcemanager.errors import ERRORS as RESOURCE_MANAGER_ERRORS
 from localcloud.resourcesharing.errors import ERRORS as RESOURCE_SHARING_ERRORS
@@ -22,8 +23,8 @@ from localcloud.sts.errors import ERRORS as STS_ERRORS
 from tests.conformance import sources
 from tests.conformance.handbook import Handbook, Parameter, declared_leaves, leaves, mismatches
 from tests.conformance.reach import reach
-from tests.conformance.refusals import codes_of, refusals_of, served_operation
-from tests.conformance.scenes import ANYWHERE, ON_THEIR_OWN, SCENES, SWITCHES, Answer, Request, Stage
+from tests.conformance.refusals import codes_of, denied_code, refusals_of, served_operation
+from tests.conformance.scenes import ANYWHERE, ON_THEIR_OWN, SCENES, SWITCHES, Answer, Request, Stage, role_of
 from tests.conformance.sdk import parameters, understood
 from tests.support.cloud import REGION
 
@@ -203,6 +204,26 @@ def test_every_code_is_given(operation: str) -> None:
     for code, refusal in rows.items():
         answer = Stage(**refusal.parts).ask(operation, refusal.request)
         assert (answer.code, answer.status) == (code, status_of(operation, code))
+
+
+@every_operation
+def test_every_operation_takes_its_permission(operation: str) -> None:
+    """Whoever has no policy that allows it is told so in the product's words, with the action; GetCallerIdentity is
+    free."""
+    usual = SCENES[operation][0]
+    answer = Stage().ask(operation, replace(usual, role=role_of(usual.account)))
+    if not denied_code(operation):
+        assert answer.status == 200
+        return
+    assert (answer.status, answer.code) == (403, denied_code(operation))
+    detail = answer.body["AccessDeniedDetail"]
+    assert (detail["AuthAction"], detail["NoPermissionType"]) == (operation, "ImplicitDeny")
+
+
+def test_there_is_a_permission_for_every_operation_and_no_other() -> None:
+    """An operation that is served is checked, or known to be free."""
+    assert PERMISSIONS.keys() | NEEDS_NONE == OPERATIONS
+    assert {f"oss:{name}" for name in OBJECT_PERMISSIONS} == OBJECT_OPERATIONS
 
 
 def test_every_source_of_a_code_is_needed(handbook: Handbook) -> None:

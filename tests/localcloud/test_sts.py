@@ -33,6 +33,7 @@ READER = f"acs:ram::{MANAGEMENT}:role/reader"
 SHARER = f"acs:ram::{OWNER}:role/sharer"
 ROLES = {READER: {"trusts": [OWNER, SHOP]}, SHARER: {"trusts": [MANAGEMENT], "max_session": 7200}}
 HOST = "sts.cn-hangzhou.aliyuncs.com"
+UNSERVED = '{"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Sid": "x"}]}'
 
 
 @pytest.fixture
@@ -104,7 +105,8 @@ def test_a_role_trusts_a_service_and_nobody_else(begin: Begin) -> None:
         ({"ExternalId": "x"}, "InvalidParameter.ExternalId", 400),
         ({"Policy": "{"}, "InvalidParameter.PolicyGrammar", 400),
         ({"Policy": "{" * 2049}, "InvalidParameter.PolicySize", 400),
-        ({"Policy": '{"Version": "1"}'}, "UnsupportedParameter", 400),
+        ({"Policy": '{"Version": "1"}'}, "InvalidParameter.PolicyGrammar", 400),
+        ({"Policy": UNSERVED}, "UnsupportedParameter", 400),
     ],
 )
 def test_parameters_of_assume_role(params: dict[str, str], code: str, status: int) -> None:

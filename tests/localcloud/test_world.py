@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -369,10 +370,128 @@ def test_what_is_wrong_is_named_with_its_place(path: str, value: Any, message: s
         assert text == f"world.yaml: {message}"
 
 
-def test_policies_of_roles_are_not_in_this_version() -> None:
-    """A role with policies is refused rather than allowed everything."""
-    role = f"acs:ram::{MANAGEMENT}:role/reader"
-    assert error(world(roles={role: {"policies": []}})) == f'world.yaml: roles."{role}".policies: not in this version'
+ROLE = f"acs:ram::{MANAGEMENT}:role/reader"
+READ = {"Effect": "Allow", "Action": "resourcemanager:Get*", "Resource": ["*"]}
+ALWAYS = {"Version": "1", "Statement": [READ]}
+TRUST: dict[str, Any] = {
+    "Version": "1",
+    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": ["fc.aliyuncs.com"]}}],
+}
+
+
+def test_policies_and_trust_policies_are_read_whole() -> None:
+    """Every element is kept, texts become lists of one, and the world's document makes the same world again."""
+    condition = {"IpAddress": {"acs:SourceIp": "10.0.0.0/8"}, "Bool": {"acs:SecureTransport": [True]}}
+    actions = ["oss:*", "sts:*"]
+    within = {"Effect": "Deny", "NotAction": actions, "Resource": "acs:ecs:*:*:image/m-?", "Condition": condition}
+    role = {"trust_policy": TRUST, "policies": [ALWAYS, {"Version": "1", "Statement": [READ, within]}]}
+    keys = {"KEYUSER": {"secret": "s", "account": OWNER, "user": "alice", "policies": []}}
+    found = parse_world(world(roles={ROLE: role}, access_keys=keys))
+    assert parse_world(world_document(found)) == found
+    document = json.loads(json.dumps(world_document(found)))
+    trusting = {**TRUST["Statement"][0], "Action": ["sts:AssumeRole"]}
+    assert document["roles"][ROLE]["trust_policy"] == {"Version": "1", "Statement": [trusting]}
+    assert document["roles"][ROLE]["policies"][1]["Statement"][1] == {
+        "Effect": "Deny",
+        "NotAction": ["oss:*", "sts:*"],
+        "Resource": ["acs:ecs:*:*:image/m-?"],
+        "Condition": {"IpAddress": {"acs:SourceIp": ["10.0.0.0/8"]}, "Bool": {"acs:SecureTransport": ["true"]}},
+    }
+    assert document["access_keys"]["KEYUSER"]["policies"] == []
+    assert "policies" not in world_document(parse_world(world(roles={ROLE: {}})))["roles"][ROLE]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ({"Effect": "Perhaps"}, "Statement[0].Effect: expected Allow or Deny"),
+        ({"Action": []}, 'Statement[0].Action: expected an action such as "ecs:DescribeImages" or "ecs:*"'),
+        (
+            {"Action": "DescribeImages"},
+            'Statement[0].Action: expected an action such as "ecs:DescribeImages" or "ecs:*", found \'DescribeImages\'',
+        ),
+        ({"NotAction": "oss:*"}, "Statement[0]: expected either Action or NotAction"),
+        (
+            {"Resource": "acs:ecs:image/m-1"},
+            "Statement[0].Resource: expected \"*\" or acs:CODE:REGION:ACCOUNT:RESOURCE, found 'acs:ecs:image/m-1'",
+        ),
+        ({"NotResource": "*"}, "Statement[0].NotResource: this element is not served; served: Effect, Action, "),
+        ({"Principal": {"RAM": "*"}}, "Statement[0].Principal: this element is not served; served: Effect, "),
+        ({"Condition": []}, "Statement[0].Condition: expected a mapping"),
+        (
+            {"Condition": {"NumericEquals": {"acs:CurrentTime": "1"}}},
+            "Statement[0].Condition.NumericEquals: this operator is not served; served: StringEquals, ",
+        ),
+        (
+            {"Condition": {"StringEquals": {"acs:ResourceTag/team": "dev"}}},
+            "Statement[0].Condition.StringEquals.acs:ResourceTag/team: this condition key is not served; served: ",
+        ),
+        (
+            {"Condition": {"StringLike": {"acs:SourceIp": "10.*"}}},
+            'Statement[0].Condition.StringLike."acs:SourceIp": StringLike is for keys that hold text',
+        ),
+        (
+            {"Condition": {"IpAddress": {"acs:SourceIp": ["10.0.0.0/8", "home"]}}},
+            'Statement[0].Condition.IpAddress."acs:SourceIp": expected an address, or a list of that',
+        ),
+        (
+            {"Condition": {"Bool": {"acs:MFAPresent": "perhaps"}}},
+            'Statement[0].Condition.Bool."acs:MFAPresent": expected true or false, or a list of that',
+        ),
+        (
+            {"Condition": {"DateLessThan": {"acs:CurrentTime": "tomorrow"}}},
+            'Statement[0].Condition.DateLessThan."acs:CurrentTime": expected a time, or a list of that',
+        ),
+    ],
+)
+def test_what_a_policy_asks_for_is_served_or_refused(statement: dict[str, Any], message: str) -> None:
+    """An operator, a key or an element that is not evaluated is an error with its place, never ignored."""
+    policy = {"Version": "1", "Statement": [{**READ, **statement}]}
+    text = error(world(roles={ROLE: {"policies": [ALWAYS, policy]}}))
+    assert text.startswith(f'world.yaml: roles."{ROLE}".policies[1]: {message}')
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("Allow", "expected a mapping"),
+        ({"Statement": [READ]}, 'the element "Version" is missing'),
+        ({"Version": 1, "Statement": [READ]}, 'Version: expected "1" in quotes'),
+        ({"Version": "1", "Statement": []}, "Statement: expected a list of at least one statement"),
+        ({"Version": "1", "Statement": ["Allow"]}, "Statement[0]: expected a mapping"),
+        (
+            {"Version": "1", "Statement": [READ], "Id": "x"},
+            "Id: this element is not served; served: Version, Statement",
+        ),
+    ],
+)
+def test_the_frame_of_a_policy(policy: Any, message: str) -> None:
+    """A policy is its version and a list of statements."""
+    assert error(world(roles={ROLE: {"policies": [policy]}})) == f'world.yaml: roles."{ROLE}".policies[0]: {message}'
+
+
+@pytest.mark.parametrize(
+    ("principal", "message"),
+    [
+        ({}, "Statement[0].Principal: expected RAM or Service"),
+        ({"RAM": OWNER}, "Statement[0].Principal.RAM: expected a principal such as "),
+        ({"Service": "example.com"}, 'Statement[0].Principal.Service: expected a service such as "fc.aliyuncs.com"'),
+        ({"Federated": "x"}, "Statement[0].Principal.Federated: this element is not served; served: RAM, Service"),
+    ],
+)
+def test_who_can_be_trusted(principal: Any, message: str) -> None:
+    """A trust policy names accounts, users, roles and services; identity providers are not served."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    text = error(world(roles={ROLE: {"trust_policy": {"Version": "1", "Statement": [statement]}}}))
+    assert text.startswith(f'world.yaml: roles."{ROLE}".trust_policy: {message}')
+
+
+def test_only_users_have_policies_of_their_own() -> None:
+    """A key without a user is the account's own, which nothing limits."""
+    keys = {"KEYUSER": {"secret": "s", "account": OWNER, "policies": []}}
+    assert error(world(access_keys=keys)) == (
+        "world.yaml: access_keys.KEYUSER.policies: an account's own key may do everything: name a user"
+    )
 
 
 def test_folders_go_five_levels_deep() -> None:
