@@ -15,8 +15,10 @@ from msgspec import Struct
 from orgshare.alibaba.cloud import Credentials
 from orgshare.alibaba.messages import Topic
 from orgshare.errors import ConfigurationError
+from orgshare.policy.model import MODES, Mode
 
 POLICY = "ORGSHARE_POLICY"
+MODE = "ORGSHARE_MODE"
 LOCAL_CLOUD = "ORGSHARE_LOCAL_CLOUD"
 LEASE_SECONDS = "ORGSHARE_LEASE"
 NOTICES = "ORGSHARE_NOTICES"
@@ -39,7 +41,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Settings(Struct, frozen=True):
     """``policy`` is a file's path or ``oss://bucket/key``, ``local_cloud`` a URL or ``None`` for the real cloud.
 
-    ``lease`` is how many seconds a lease lives unless it is renewed, ``notices`` where a person is told.
+    ``lease`` is how many seconds a lease lives unless it is renewed, ``notices`` where a person is told. ``mode``
+    makes a run at least that careful, whatever the policy says: what a template deploys observes until somebody changes
+    both.
     """
 
     policy: str
@@ -47,6 +51,7 @@ class Settings(Struct, frozen=True):
     credentials: Credentials
     lease: float = LEASE
     notices: Topic | None = None
+    mode: Mode = "enforce"
 
 
 def read_settings(environment: Mapping[str, str], *, policy: str | None = None, context: Any = None) -> Settings:
@@ -59,11 +64,12 @@ def read_settings(environment: Mapping[str, str], *, policy: str | None = None, 
     if not path:
         raise ConfigurationError(f"no policy: give --policy FILE or set {POLICY}")
     return Settings(
-        path,
-        _local_cloud(environment),
-        _credentials(environment, context),
-        _lease(environment),
+        policy=path,
+        local_cloud=_local_cloud(environment),
+        credentials=_credentials(environment, context),
+        lease=_lease(environment),
         notices=_notices(environment),
+        mode=_mode(environment),
     )
 
 
@@ -79,6 +85,14 @@ def _local_cloud(environment: Mapping[str, str]) -> str | None:
     if not sound:
         raise ConfigurationError(f"{LOCAL_CLOUD}={url}: expected http://127.0.0.1:PORT, an address of this machine")
     return url.rstrip("/")
+
+
+def _mode(environment: Mapping[str, str]) -> Mode:
+    text = environment.get(MODE) or "enforce"
+    for mode in MODES:
+        if text == mode:
+            return mode
+    raise ConfigurationError(f"{MODE}={text}: expected one of {', '.join(MODES)}")
 
 
 def _lease(environment: Mapping[str, str]) -> float:

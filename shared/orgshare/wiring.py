@@ -170,9 +170,10 @@ def runtime(
 ) -> Iterator[Runtime]:
     """A run's surroundings. Raises ``ConfigurationError`` for a policy or state that is not in order.
 
-    ``budget`` are the seconds after which no more calls are begun; ``change`` makes another policy of the file's.
+    The settings may make the policy more careful. ``budget`` are the seconds after which no more calls are begun;
+    ``change`` makes another policy of that.
     """
-    policy = change(load_policy(settings.policy, lambda: settings))
+    policy = change(load_policy(settings.policy, lambda: settings).at_most(settings.mode))
     run = new_run()
     calls = make_calls(budget=budget)
     # The state has calls of its own: what was done is written down also when the time is over.

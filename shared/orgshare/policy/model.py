@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Mode = Literal["observe", "add", "enforce"]
 Channel = Literal["auto", "directory", "direct"]
@@ -158,3 +158,16 @@ class Policy(Struct, frozen=True):
             if owner.account == account:
                 return owner
         raise KeyError(account)
+
+    def at_most(self, mode: Mode) -> Policy:
+        """This policy, no rule of which does more than ``mode`` allows."""
+        return structs.replace(
+            self,
+            mode=more_careful(self.mode, mode),
+            rules=tuple(structs.replace(rule, mode=more_careful(rule.mode, mode)) for rule in self.rules),
+        )
+
+
+def more_careful(one: Mode, other: Mode) -> Mode:
+    """The mode of two that allows less."""
+    return min(one, other, key=MODES.index)
