@@ -176,7 +176,10 @@ class MessageExchange:
 
 
 def _attributes(name: str, count: int, now: float) -> dict[str, Any]:
-    """https://www.alibabacloud.com/help/en/message-service/latest/basic-concepts-topic; made just now, as far as known."""
+    """https://www.alibabacloud.com/help/en/message-service/latest/basic-concepts-topic
+
+    When a topic was made is not kept: it was just now.
+    """
     return {
         "TopicName": name,
         "CreateTime": int(now),
