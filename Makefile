@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers tests tests-3.10 bench measurements simulate breakages kills mutate docs locks clean
+.PHONY: demo test lint types layers check-template tests tests-3.10 package package-check bench measurements simulate breakages kills mutate docs locks clean
 
 demo: $(VENV)/.run
 	@$(BIN)/orgshare demo
@@ -20,6 +20,18 @@ types: $(VENV)/.dev
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+# Every template against the vendor's resource types, and against what this project is.
+check-template: $(VENV)/.dev
+	$(BIN)/python -m deploy.check
+
+# What Function Compute runs, in dist/: docs/deploy.md says where it goes.
+package: $(VENV)/.dev
+	$(BIN)/python -m deploy.package
+
+# All packages twice in different folders: equal bytes, and every function runs from them on each Python found here.
+package-check: $(VENV)/.dev
+	$(BIN)/python -m deploy.trial
 
 # In parallel where there are cores; every test is independent of every other.
 tests: $(VENV)/.dev
@@ -59,6 +71,7 @@ docs: $(VENV)/.dev
 locks: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header -c requirements/run.lock requirements/deploy.in -o requirements/deploy.lock
 
 clean:
 	rm -rf $(VENV) .venv-3.10 dist build .mypy_cache .ruff_cache .hypothesis

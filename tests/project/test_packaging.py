@@ -47,7 +47,7 @@ def test_the_wheel_installs_both_commands(wheel: zipfile.ZipFile) -> None:
     }
 
 
-@pytest.mark.parametrize("lock", ["run.lock", "dev.lock"])
+@pytest.mark.parametrize("lock", ["run.lock", "dev.lock", "deploy.lock"])
 def test_a_lock_names_exact_versions_with_hashes_and_no_host(lock: str) -> None:
     """Every package is pinned and hashed; where it comes from is the machine's matter."""
     text = (ROOT / "requirements" / lock).read_text()
@@ -79,3 +79,18 @@ def test_the_locks_agree_where_they_overlap() -> None:
         for name in ("run.lock", "dev.lock")
     )
     assert run.items() <= dev.items()
+
+
+def test_what_is_deployed_is_a_part_of_what_is_tested() -> None:
+    """The functions' lock has no other version than run.lock, every package it asks for, and none of a local cloud."""
+    run, deploy = (
+        set(re.findall(r"^([a-z][a-z0-9.-]*==\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+        for name in ("run.lock", "deploy.lock")
+    )
+    assert deploy < run
+    names = {package.split("==")[0] for package in deploy}
+    asked = set(re.findall(r"^[a-z].*", (ROOT / "requirements" / "deploy.in").read_text(), re.MULTILINE))
+    assert asked <= names
+    project = (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]")[0]
+    assert asked <= set(re.findall(r'^    "([A-Za-z][\w-]*)', project, re.MULTILINE))
+    assert names & {"moto", "boto3", "uvicorn", "httptools", "click", "rich", "hatchling"} == set()

@@ -13,9 +13,9 @@ from orgshare.decide.plan import Pending
 from orgshare.decide.shares import CREATE, Joining
 from orgshare.ledger import Setback
 from orgshare.report.channels import Way, Ways, target_named
-from orgshare.report.lines import counted
 from orgshare.report.times import moment, since
 from orgshare.way.planning import Planned
+from orgshare.words import counted
 
 
 class ByDirectory:
