@@ -78,7 +78,7 @@ def test_the_command_prints_a_line_for_each_finding_and_ends_with_1(
     """And with 0 and a count where everything is in order."""
     monkeypatch.setattr(checking, "this_project", lambda: PROJECT)
     path = tmp_path / MAIN
-    path.write_text(TEXTS[MAIN].replace("Cpu: 0.5", "Cpu: 99", 1))
+    path.write_text(TEXTS[MAIN].replace("Cpu: 1", "Cpu: 99", 1))
     assert checking.main([str(path)]) == 1
     assert "template.yml:" in (said := capsys.readouterr().out)
     assert "Resources.Worker.Properties.Cpu: 99 is out of range" in said
