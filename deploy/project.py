@@ -33,8 +33,8 @@ TEMPLATES: Mapping[str, frozenset[str]] = MappingProxyType(
 FREE = frozenset({"sts:GetCallerIdentity"})
 """Needs no permission: https://help.aliyun.com/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity"""
 
-BY_HAND = frozenset({"oss:GetBucketVersioning"})
-"""Calls of the command line only, by whoever sets an installation up."""
+BY_HAND = frozenset({"oss:GetBucketVersioning", "mns:GetTopicAttributes"})
+"""Calls of ``init`` and ``doctor`` only, by whoever sets an installation up."""
 
 RENAMED: Mapping[str, str] = MappingProxyType({"oss:ListObjectsV2": "oss:ListObjects"})
 """Operations whose action has another name: https://www.alibabacloud.com/help/en/oss/developer-reference/listobjectsv2"""
