@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers check-template tests tests-3.10 package package-check bench measurements simulate breakages kills mutate docs locks clean
+.PHONY: demo test lint types layers check-template tests tests-3.10 package package-check bench measurements simulate breakages kills mutate least-privilege docs locks clean
 
 demo: $(VENV)/.run
 	@$(BIN)/orgshare demo
@@ -63,6 +63,10 @@ kills: $(VENV)/.dev
 # Every small change to what decides, guards and remembers has to be noticed, or explained in bench/survivors.yaml.
 mutate: $(VENV)/.dev
 	$(BIN)/python -m bench.mutate
+
+# With exactly the permissions that are granted everything works; each is taken away in turn and something has to fail.
+least-privilege: $(VENV)/.dev
+	$(BIN)/python -m bench.privileges
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.outputs

@@ -2,8 +2,9 @@
 
 Pages are handed on as pages, because whether a list is complete is decided in ``observe``, once for all lists.
 
-Every method may raise ``VendorError``: ``Refused`` where the cloud refused, ``TryAgain`` (and its kinds) where trying
-again could have helped and has been tried. A member or image that does not exist is ``None``, never an error.
+Every method may raise ``VendorError``: ``Refused`` where the cloud refused, ``NotPermitted`` where a permission is
+lacking, ``TryAgain`` (and its kinds) where trying again could have helped and has been tried. A member or image that
+does not exist is ``None``, never an error.
 """
 
 from __future__ import annotations
@@ -203,6 +204,10 @@ class Cloud(Protocol):
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""
+
+    def lacking(self) -> tuple[str, ...]:
+        """The permissions that calls were refused for so far, in order: who has to be allowed what. Some readings go on
+        without an answer, so that nothing else may tell of it."""
 
     def calls(self) -> Mapping[str, int]:
         """How often each operation was called so far, ``ecs:DescribeImages`` and the like."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from localcloud.flow import FlowControl
 from localcloud.world import Limit
 from orgshare.alibaba.calls import ATTEMPTS, PATIENCE, Calls, Lane
-from orgshare.errors import Busy, NoAnswer, OutOfTime, Refused, TryAgain
+from orgshare.errors import Busy, NoAnswer, NotPermitted, OutOfTime, Refused, TryAgain
 from orgshare.ports import BeforeCall, at_once
 from tests.support.trial import OTHER_REGION, REGION, A, B, C
 
@@ -23,10 +23,11 @@ READ, WRITE = "ecs:DescribeImages", "ecs:ModifyImageSharePermission"
 class Told(Exception):
     """An exception such as the SDK raises."""
 
-    def __init__(self, code: str, status_code: int = 400) -> None:
+    def __init__(self, code: str, status_code: int = 400, detail: object = None) -> None:
         super().__init__(code)
         self.code = code
         self.status_code = status_code
+        self.access_denied_detail = detail
 
 
 class Time:
@@ -325,3 +326,56 @@ def test_attempts_are_counted(time: Time) -> None:
     make(READ, Cloud())
 
     assert calls.counts() == {READ: 4, WRITE: 2}
+
+
+# --- permissions
+
+
+def refusing(code: str, detail: object = None) -> Callable[[], int]:
+    """A call that is refused with this code."""
+
+    def call() -> int:
+        raise Told(code, 403, detail)
+
+    return call
+
+
+@pytest.mark.parametrize("code", ["Forbidden.RAM", "NoPermission", "Forbidden.SubUser", "NotAuthorized"])
+def test_a_lacking_permission_is_said_once_and_not_tried_again(time: Time, code: str) -> None:
+    """It is no refusal of what was asked for: whose policy has to allow what is kept for the run, each once."""
+    calls = time.calls()
+    lane = calls.lane(A, REGION, who="acs:ram::1:role/r")
+    for _ in range(2):
+        with pytest.raises(NotPermitted) as caught:
+            lane.write(WRITE, refusing(code))
+    with pytest.raises(NotPermitted):
+        lane.read(READ, refusing(code))
+    assert not isinstance(caught.value, Refused)
+    assert str(caught.value).endswith("; a policy of acs:ram::1:role/r has to allow ecs:ModifyImageSharePermission")
+    assert calls.counts() == {READ: 1, WRITE: 2}
+    assert calls.lacking() == (
+        "a policy of acs:ram::1:role/r has to allow ecs:DescribeImages",
+        "a policy of acs:ram::1:role/r has to allow ecs:ModifyImageSharePermission",
+    )
+    assert time.sleeps == []
+
+
+@pytest.mark.parametrize(
+    ("detail", "needed"),
+    [
+        ({"AuthAction": "ecs:Other"}, "a policy of me has to allow ecs:Other"),
+        ({"NoPermissionType": "ExplicitDeny"}, "a policy of me must not deny ecs:DescribeImages"),
+        ({"PolicyType": "AccountLevelIdentityBasedPolicy"}, "a policy of me has to allow ecs:DescribeImages"),
+        (
+            {"PolicyType": "ControlPolicy", "NoPermissionType": "ExplicitDeny"},
+            "the ControlPolicy that limits me must not deny ecs:DescribeImages",
+        ),
+        ("{}", "a policy of me has to allow ecs:DescribeImages"),
+        ({"AuthAction": None}, "a policy of me has to allow ecs:DescribeImages"),
+    ],
+)
+def test_what_the_answer_tells_of_a_lacking_permission_is_told(time: Time, detail: object, needed: str) -> None:
+    """The action that was checked, the kind of policy, and whether it is denied or only not allowed."""
+    with pytest.raises(NotPermitted) as caught:
+        time.calls().lane(A, REGION, who="me").read(READ, refusing("NoPermission", detail))
+    assert caught.value.remedy == needed

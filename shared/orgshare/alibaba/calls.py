@@ -8,6 +8,9 @@ refusal: it takes minutes, so the caller comes back in a later run and knows it 
 Sharing's AssociateConflict, DisassociateConflict and ResourceShareStatusMismatchAction
 (https://www.alibabacloud.com/help/en/resource-management/resource-sharing/developer-reference/api-resourcesharing-2020-01-10-associateresourceshare).
 
+A permission that is lacking is no refusal of what was asked for, and says nothing about it: it is ``NotPermitted``, and
+what was lacking is kept once for the whole run, because some readings go on without the answer.
+
 Throttling is no failure but an answer to how fast we call: it is for an account, an API and a region
 (https://www.alibabacloud.com/help/doc-detail/437902.htm), lasts until the next window, which may be a minute away, and
 strikes all threads alike. If each of them tried again by itself, a few tries would be over long before that minute, and
@@ -23,14 +26,15 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from orgshare.alibaba.pace import MANY, Outcome, Pace, Turn
-from orgshare.errors import CredentialsRefused, Malformed, NoAnswer, Refused, TryAgain, VendorError
+from orgshare.errors import CredentialsRefused, Malformed, NoAnswer, NotPermitted, Refused, TryAgain, VendorError
+from orgshare.permissions import action_of
 from orgshare.ports import BeforeCall, at_once
 
 Answer = TypeVar("Answer")
@@ -53,6 +57,11 @@ _THROTTLED = ("Throttling", "Rejected.Throttling", "TotalQpsLimitExceeded", "Met
 """Beginnings of codes; those of object storage: https://help.aliyun.com/zh/oss/user-guide/http-status-code-503, the
 last one of Simple Message Queue: https://help.aliyun.com/zh/mns/developer-reference/syntax-of-error-responses"""
 _NOT_DONE = ("ServiceUnavailable", "ConcurrentCallNotSupported")
+_NOT_PERMITTED = ("Forbidden.RAM", "Forbidden.Unauthorized", "Forbidden.SubUser", "NoPermission", "NotAuthorized")
+"""Beginnings of codes: https://alibabacloud.com/help/en/ram/support/how-to-troubleshoot-an-access-denied-error"""
+
+OURSELVES = "the credentials that orgshare runs with"
+"""Who calls, where no role is assumed."""
 
 
 class Calls:
@@ -76,6 +85,7 @@ class Calls:
         self._sleep = sleep
         self._random = random
         self._counts: Counter[str] = Counter()
+        self._lacking: set[str] = set()
         self._paces: dict[tuple[str, str, str], Pace] = {}
         self._lock = threading.Lock()
         self._was_answered = False
@@ -85,13 +95,18 @@ class Calls:
         with self._lock:
             return dict(sorted(self._counts.items()))
 
-    def lane(self, account: str, region: str, *, before_write: BeforeCall = at_once) -> Lane:
-        """Where the calls of one account in one region are made.
+    def lacking(self) -> tuple[str, ...]:
+        """The permissions that calls were refused for so far: who has to be allowed what, each once, in order."""
+        with self._lock:
+            return tuple(sorted(self._lacking))
+
+    def lane(self, account: str, region: str, *, who: str = OURSELVES, before_write: BeforeCall = at_once) -> Lane:
+        """Where the calls of one account in one region are made; ``who`` makes them, for messages.
 
         ``before_write`` is asked immediately before every attempt of a write; what it raises is raised unchanged, and
         the write is not tried again.
         """
-        return Lane(self, account, region, before_write)
+        return Lane(self, account, region, who, before_write)
 
     def pace(self, operation: str, account: str, region: str) -> Pace:
         """The one pace of an operation in an account and region."""
@@ -115,7 +130,7 @@ class Calls:
         """Whether the cloud has answered anything so far."""
         return self._was_answered
 
-    def once(self, operation: str, call: Callable[[], Answer], *, writes: bool) -> Answer:
+    def once(self, operation: str, call: Callable[[], Answer], *, writes: bool, who: str, on: str = "") -> Answer:
         """Make and count one attempt at once; errors are this program's."""
         with self._lock:
             self._counts[operation] += 1
@@ -124,10 +139,13 @@ class Calls:
         except (VendorError, CredentialsRefused):
             raise
         except Exception as error:  # the SDK's families of exceptions have no common base of their own
-            told = _sorted(operation, error, writes=writes)
+            told = _sorted(operation, error, writes=writes, who=who, on=on)
             if told is error:
                 raise
             self._was_answered |= not isinstance(told, NoAnswer)
+            if isinstance(told, NotPermitted):
+                with self._lock:
+                    self._lacking.add(told.remedy)
             raise told from error
         self._was_answered = True
         return answer
@@ -136,24 +154,34 @@ class Calls:
 class Lane:
     """Calls of one account in one region, each operation at its own pace."""
 
-    def __init__(self, calls: Calls, account: str, region: str, before_write: BeforeCall) -> None:
+    def __init__(self, calls: Calls, account: str, region: str, who: str, before_write: BeforeCall) -> None:
         self._calls = calls
         self._account = account
         self._region = region
+        self._who = who
         self._before_write = before_write
 
-    def read(self, operation: str, call: Callable[[], Answer]) -> Answer:
-        """Make a call that changes nothing: tried again after everything that may pass."""
-        return self._making(operation, call, None).answer(TryAgain)
+    def read(self, operation: str, call: Callable[[], Answer], *, on: str = "") -> Answer:
+        """Make a call that changes nothing: tried again after everything that may pass.
+
+        ``on`` is what the permission is needed on, where that is not the caller's own account.
+        """
+        return self._making(operation, call, None, on).answer(TryAgain)
 
     def write(self, operation: str, call: Callable[[], Answer]) -> Answer:
         """Make a call that changes something: ``NoAnswer`` means that it may have been carried out."""
         return self._making(operation, call, self._before_write).answer(_CertainlyNotDone)
 
-    def _making(self, operation: str, call: Callable[[], Answer], before_write: BeforeCall | None) -> _Making[Answer]:
-        return _Making(
-            self._calls, self._calls.pace(operation, self._account, self._region), operation, call, before_write
-        )
+    def _making(
+        self, operation: str, call: Callable[[], Answer], before_write: BeforeCall | None, on: str = ""
+    ) -> _Making[Answer]:
+        pace = self._calls.pace(operation, self._account, self._region)
+        writes = before_write is not None
+
+        def once() -> Answer:
+            return self._calls.once(operation, call, writes=writes, who=self._who, on=on)
+
+        return _Making(self._calls, pace, operation, once, before_write)
 
 
 class _Making(Generic[Answer]):
@@ -222,7 +250,7 @@ class _Making(Generic[Answer]):
         outcome: Outcome = "unknown"
         self._attempts += 1
         try:
-            answer = self._calls.once(self._operation, self._call, writes=self._before_write is not None)
+            answer = self._call()
         except _Throttled as error:
             outcome = "throttled"
             if self._throttled is None:
@@ -230,7 +258,7 @@ class _Making(Generic[Answer]):
             self._throttled = error
             self._refusals += 1
             raise
-        except (Refused, CredentialsRefused, Malformed):
+        except (Refused, NotPermitted, CredentialsRefused, Malformed):
             outcome = "passed"
             raise
         else:
@@ -266,11 +294,11 @@ class _Throttled(_CertainlyNotDone):
     """Turned away by flow control."""
 
 
-def _sorted(operation: str, error: Exception, *, writes: bool) -> Exception:
+def _sorted(operation: str, error: Exception, *, writes: bool, who: str, on: str) -> Exception:
     """The program's error for one of the SDK's; anything that is not the SDK's is handed back as it is."""
     code = getattr(error, "code", None)
     if isinstance(code, str) and code:
-        return _answered(operation, error, code, writes=writes)
+        return _answered(operation, error, code, writes=writes, who=who, on=on)
     if type(error).__name__ == "UnretryableException":
         inner = getattr(error, "inner_exception", None) or error
         text = one_line(str(getattr(inner, "message", None) or inner))
@@ -282,7 +310,7 @@ def _sorted(operation: str, error: Exception, *, writes: bool) -> Exception:
     return error
 
 
-def _answered(operation: str, error: Exception, code: str, *, writes: bool) -> Exception:
+def _answered(operation: str, error: Exception, code: str, *, writes: bool, who: str, on: str) -> Exception:
     data = getattr(error, "data", None)
     details = data if isinstance(data, dict) else {}
     request_id = str(getattr(error, "request_id", None) or details.get("RequestId") or "")
@@ -291,6 +319,9 @@ def _answered(operation: str, error: Exception, code: str, *, writes: bool) -> E
     status = getattr(error, "status_code", None)
     if code.startswith(_CREDENTIALS):
         return CredentialsRefused(f"{text}; check the credentials")
+    if code.startswith(_NOT_PERMITTED):
+        remedy = _permission_needed(operation, {**details, **_details(error)}, who=who, on=on)
+        return NotPermitted(text, remedy=remedy, code=code, request_id=request_id)
     if code.startswith(_THROTTLED):
         return _Throttled(text, code=code, request_id=request_id)
     if code.startswith(_NOT_DONE):
@@ -299,6 +330,33 @@ def _answered(operation: str, error: Exception, code: str, *, writes: bool) -> E
         kind = NoAnswer if writes else TryAgain
         return kind(text, code=code, request_id=request_id)
     return Refused(text, code=code, request_id=request_id)
+
+
+def _permission_needed(operation: str, details: Mapping[str, Any], *, who: str, on: str) -> str:
+    """Which policy has to allow what, as far as the answer tells: not every service says what it missed.
+
+    https://alibabacloud.com/help/en/ram/support/how-to-troubleshoot-an-access-denied-error
+    """
+    action = str(details.get("AuthAction") or action_of(operation))
+    kind = str(details.get("PolicyType") or "")
+    policy = f"a policy of {who}" if kind in _OWN_POLICY else f"the {kind} that limits {who}"
+    verb = "must not deny" if details.get("NoPermissionType") == "ExplicitDeny" else "has to allow"
+    needed = f"{policy} {verb} {action}{f' on {on}' if on else ''}"
+    return f"{needed}{_ASSUMING if action == 'sts:AssumeRole' else ''}"
+
+
+_OWN_POLICY = ("", "AccountLevelIdentityBasedPolicy")
+
+_ASSUMING = (
+    ", and the trust policy of that role has to name the caller or its account; an account's own access key can assume "
+    "no role: use those of a RAM user or role"
+)
+"""https://alibabacloud.com/help/en/ram/support/faq-about-ram-roles-and-sts-tokens"""
+
+
+def _details(error: Exception) -> Mapping[str, Any]:
+    found = getattr(error, "access_denied_detail", None)
+    return found if isinstance(found, dict) else {}
 
 
 def one_line(text: str) -> str:

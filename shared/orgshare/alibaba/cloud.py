@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from orgshare import __version__
-from orgshare.alibaba.calls import Calls, required
+from orgshare.alibaba.calls import OURSELVES, Calls, Lane, required
 from orgshare.alibaba.directory import ResourceDirectory
 from orgshare.alibaba.images import EcsImages, regions
 from orgshare.alibaba.shares import ResourceShares, sharing_client
@@ -99,6 +99,10 @@ class AlibabaCloud:
         """How often each operation was called so far."""
         return self._calls.counts()
 
+    def lacking(self) -> tuple[str, ...]:
+        """The permissions that calls were refused for so far."""
+        return self._calls.lacking()
+
     def caller(self) -> str:
         """The account and principal whose credentials these are."""
         return self._identity()[1]
@@ -112,24 +116,28 @@ class AlibabaCloud:
         from alibabacloud_resourcemanager20200331.client import Client
 
         credentials = self._as(self._policy.directory.role)
-        lane = self._calls.lane(self._policy.directory.account, CENTRAL_REGION)
+        lane = self._calls.lane(
+            self._policy.directory.account, CENTRAL_REGION, who=self._policy.directory.role or OURSELVES
+        )
         return ResourceDirectory(Client(self._config(credentials, CENTRAL_REGION)), lane)
 
     def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
-        lane = self._calls.lane(shard.owner, shard.region, before_write=before_write)
+        lane = self._lane(shard.owner, shard.region, before_write)
         return EcsImages(self._ecs(shard.owner, shard.region), lane, shard)
 
     def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
         config = self._config(self._as(self._policy.owner(shard.owner).role), shard.region)
-        return ResourceShares(
-            sharing_client(config), self._calls.lane(shard.owner, shard.region, before_write=before_write)
-        )
+        return ResourceShares(sharing_client(config), self._lane(shard.owner, shard.region, before_write))
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""
-        return regions(self._ecs(owner, CENTRAL_REGION), self._calls.lane(owner, CENTRAL_REGION))
+        return regions(self._ecs(owner, CENTRAL_REGION), self._lane(owner, CENTRAL_REGION, at_once))
+
+    def _lane(self, owner: str, region: str, before_write: BeforeCall) -> Lane:
+        who = self._policy.owner(owner).role or OURSELVES
+        return self._calls.lane(owner, region, who=who, before_write=before_write)
 
     def _identity(self) -> tuple[str, str]:
         """Account and ARN of our own credentials, asked for once a run."""
@@ -188,7 +196,7 @@ class AlibabaCloud:
                 expires=datetime.strptime(expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc),
             )
 
-        return self._calls.lane("", CENTRAL_REGION).read(operation, call)
+        return self._calls.lane("", CENTRAL_REGION).read(operation, call, on=role)
 
     def _config(self, credentials: Credentials, region: str) -> Any:
         from alibabacloud_tea_openapi.utils_models import Config

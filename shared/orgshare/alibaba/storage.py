@@ -31,9 +31,10 @@ from typing import Any, NoReturn, TypeVar
 from msgspec import Struct
 
 from orgshare import __version__
-from orgshare.alibaba.calls import Calls, one_line, required
+from orgshare.alibaba.calls import OURSELVES, Calls, one_line, required
 from orgshare.alibaba.cloud import CENTRAL_REGION, CONNECT_TIMEOUT, READ_TIMEOUT, Credentials, silence_sdks
 from orgshare.errors import ConfigurationError, CredentialsRefused, Malformed, NoAnswer, Refused
+from orgshare.permissions import PERMISSIONS, action_of
 from orgshare.ports import Listing, StoredObject
 
 Answer = TypeVar("Answer")
@@ -49,7 +50,7 @@ _EXPIRED = frozenset({"SecurityTokenExpired", "AccessKeyIdAndSecurityTokenNotMat
 _NO_ERROR_DOCUMENT = "BadErrorResponse"
 """What the SDK calls the code of a refusal that it cannot read."""
 
-_PERMISSIONS = "oss:PutObject, oss:GetObject, oss:DeleteObject, oss:ListObjects and oss:GetBucketVersioning"
+_ACTIONS = [permission.action for permission in PERMISSIONS["runner"] if permission.action.startswith("oss:")]
 
 
 class ObjectStorage:
@@ -312,7 +313,10 @@ class ObjectStorage:
         remedy = {
             "NoSuchBucket": "create the bucket, without versioning, or mend its name in the policy",
             "InvalidBucketName": "mend the bucket's name in the policy",
-            "AccessDenied": f"the credentials need {_PERMISSIONS} for acs:oss:*:*:{self._bucket} and what is in it",
+            "AccessDenied": (
+                f"a policy of {OURSELVES} has to allow {action_of(operation)}; they need {', '.join(_ACTIONS)} for "
+                f"acs:oss:*:*:{self._bucket} and what is in it, in the account whose bucket it is"
+            ),
             "RequestTimeTooSkewed": "set this machine's clock",
         }.get(code)
         if remedy:

@@ -20,7 +20,16 @@ import msgspec
 from orgshare.cli import statuses
 from orgshare.cli.invoking import HandlerFailed, functions_folder, invoke_function
 from orgshare.cli.running import Terminal, command, knock, policy_alone, policy_option
-from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, NobodyAnswers, Refused, StopRun, VendorError
+from orgshare.errors import (
+    ConfigurationError,
+    IncompleteRead,
+    NoAnswer,
+    NobodyAnswers,
+    NotPermitted,
+    Refused,
+    StopRun,
+    VendorError,
+)
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud
 from orgshare.record.state import BEGINNING, open_state
@@ -57,7 +66,7 @@ def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
                 raise NobodyAnswers(f"{error}; check the network, and ORGSHARE_LOCAL_CLOUD") from error
             raise StopRun(f"the organization cannot be read: {error}") from error
         except (VendorError, IncompleteRead) as error:
-            hint = "; check directory.account and directory.role" if isinstance(error, Refused) else ""
+            hint = "; check directory.account and directory.role" if isinstance(error, Refused | NotPermitted) else ""
             raise StopRun(f"the organization cannot be read: {error}{hint}") from error
     if directory.management != of.directory.account:
         raise ConfigurationError(

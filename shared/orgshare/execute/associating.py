@@ -40,7 +40,6 @@ OF_THE_SHARE = frozenset(
         "EntityNotExists.ResourceShare",
         "NotEnableSharingWithResourceDirectory",
         "AccountNotInResourceDirectory",
-        "NoPermission",
     }
 )
 """Codes that speak of the share or its owner and so of every entity: halving would only repeat them."""

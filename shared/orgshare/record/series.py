@@ -75,8 +75,11 @@ class Series(Generic[Stored]):
         return self.newest_number() == number and self._store.get(self._at(number)) == msgspec.json.encode(generation)
 
     def prune(self, number: int) -> None:
-        """After the put of a generation: keep the newest ones, and whatever is young."""
-        if number % PRUNED_EVERY:
+        """After the put of a generation: keep the newest ones, and whatever is young.
+
+        Whoever lets a lease go prunes nothing, and that may be every other generation: so the next one does it too.
+        """
+        if number % PRUNED_EVERY > 1:
             return
         listing = self._store.listed(self._name)
         for old in reversed(listing.objects[KEPT_GENERATIONS:]):

@@ -25,8 +25,10 @@ from orgshare.ports import Listing, ObjectStore, StoredObject
 def try_store(store: ObjectStore, probe: str) -> None:
     """Try whether a put really never overwrites. The object ``probe`` is put, and deleted again.
 
-    Raises ``ConfigurationError`` with the remedy if a put does, or if the store does not let us put, read or delete.
+    Raises ``ConfigurationError`` with the remedy if a put does, or if the store does not let us list, put, read or
+    delete.
     """
+    store.listed("", most=1)
     try:
         held = store.put_new(probe, b"first") and not store.put_new(probe, b"second")
     except OrgshareError:

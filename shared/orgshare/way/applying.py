@@ -103,7 +103,7 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
         if any(loss.shard == shard for loss in planned.running):
             with asking_the_state():
                 lost[shard] = runtime.state.read(shard).ledger.lost
-    return _report(planned, results)
+    return _report(planned, results, runtime.lacking())
 
 
 def _others_took(runtime: Runtime, shard: Shard, lost: Mapping[Shard, Losses]) -> bool:
@@ -241,7 +241,7 @@ def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], plan
     ]
 
 
-def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
+def _report(planned: Planned, results: Mapping[Shard, _ShardResult], lacking: Iterable[Finding]) -> Applied:
     outcomes = {outcome.image: outcome for result in results.values() for outcome in result.outcomes}
     stopped = [result.stopped for result in results.values() if result.stopped is not None]
     done: list[Change] = []
@@ -273,7 +273,12 @@ def _report(planned: Planned, results: Mapping[Shard, _ShardResult]) -> Applied:
         failed += [failure(c, error) for c, error in result.shares.failed if not isinstance(error, StopShard)]
         pending += result.shares.pending
         refused += result.shares.refused
-    findings = [*_stops(stopped), *unremovable, *(f for result in results.values() for f in result.shares.findings)]
+    findings = [
+        *_stops(stopped),
+        *lacking,
+        *unremovable,
+        *(f for result in results.values() for f in result.shares.findings),
+    ]
     incomplete = [Incomplete("shard", str(shard), str(r.stopped)) for shard, r in results.items() if _unwritten(r)]
     plan = _with(planned.plan, findings=findings, pending=pending, refused=refused, incomplete=incomplete)
     return Applied(

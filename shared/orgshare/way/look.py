@@ -21,7 +21,16 @@ from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_i
 from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector
 from orgshare.decide.targets import trees_needed
-from orgshare.errors import ConfigurationError, IncompleteRead, NoAnswer, NobodyAnswers, Refused, StopRun, VendorError
+from orgshare.errors import (
+    ConfigurationError,
+    IncompleteRead,
+    NoAnswer,
+    NobodyAnswers,
+    NotPermitted,
+    Refused,
+    StopRun,
+    VendorError,
+)
 from orgshare.focus import Focus, Selection
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.images import list_images, read_grants
@@ -150,7 +159,7 @@ def _organization(runtime: Runtime, targets: frozenset[str]) -> tuple[Directory,
     except (VendorError, IncompleteRead) as error:
         hint = (
             "; only the management account may read it: check directory.account and directory.role"
-            if isinstance(error, Refused)
+            if isinstance(error, Refused | NotPermitted)
             else ""
         )
         raise StopRun(f"the organization cannot be read: {error}{hint}") from error

@@ -92,7 +92,7 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         facts = replace(facts, held=guarded.held())
         decisions = decide(facts)
     orphans = _orphans(looked) if focus.is_sweep() else ()
-    findings = (*looked.findings, *orphans)
+    findings = (*looked.findings, *orphans, *runtime.lacking())
     plan = assemble(
         facts,
         decisions,

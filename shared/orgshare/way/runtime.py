@@ -9,6 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from orgshare.decide.plan import Finding
 from orgshare.errors import StopRun, VendorError
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud, Notices
@@ -36,6 +37,10 @@ class Runtime(Struct, frozen=True, kw_only=True):
     def clocks(self) -> Clocks:
         """Both clocks, for a lease."""
         return Clocks(self.now, self.monotonic)
+
+    def lacking(self) -> tuple[Finding, ...]:
+        """What a person has to allow before everything can be read and done: some readings go on without it."""
+        return tuple(Finding("not-permitted", "", "", remedy) for remedy in self.cloud.lacking())
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from orgshare.decide.plan import Change, Finding, Pending, Refusal, first_accounts
 from orgshare.decide.refusals import reason_of_setback, remedy_of
 from orgshare.decide.shares import AUDIENCE, DEPLOYMENT, STATE, Joining
-from orgshare.errors import ENDS_WORK, OrgshareError, Refused, VendorError
+from orgshare.errors import ENDS_WORK, NotPermitted, OrgshareError, Refused, VendorError
 from orgshare.execute.associating import ShareOutcome, associate, create_share, disassociate, unknown_rows
 from orgshare.ledger import Ledger
 from orgshare.record.lease import Lease
@@ -81,7 +81,8 @@ class Shares:
                 share = create_share(self._service, self._name(change.audience), self._tags(change.audience), known)
             except ENDS_WORK as error:
                 self._not_created[change.audience] = error
-                if isinstance(error, VendorError):
+                # That a permission is lacking says nothing about the service, so it lets nothing go direct.
+                if isinstance(error, VendorError) and not isinstance(error, NotPermitted):
                     ledger = creation_recorded(ledger, error, self._planned.now)
                 continue
             self._created[change.audience] = share.id

@@ -1,0 +1,274 @@
+"""``make least-privilege``: with exactly the permissions that the project grants all works, without any one it fails.
+
+Three accounts as a template makes them: the functions' role in one, which holds the state in its bucket, a role in the
+account that owns the images, and a reader in the management account. Scenarios go through everything that the program
+does, in this process, through the real SDKs; each says what must be true of the cloud afterwards. First all of them run
+with the permissions as they are, then again and again with one taken away, until one of them fails.
+
+What can go wrong: a permission that nobody needs, because no scenario fails without it, or because no scenario uses it.
+Both are failures here, and so is a scenario that fails without naming what is lacking.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bench.tables import markdown
+from localcloud.inprocess import in_process
+from orgshare.alibaba.storage import ObjectStorage
+from orgshare.errors import OrgshareError
+from orgshare.permissions import FREE, PERMISSIONS, action_of
+from orgshare.record.series import KEPT_GENERATIONS
+from orgshare.report.documents import apply_document
+from orgshare.report.runs import keep_report
+from orgshare.signals import parse
+from orgshare.way.applying import Applied
+from orgshare.way.passing import follow
+from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
+from tests.support.channels import by_shares, directly, until_settled
+from tests.support.granted import BUCKET, RUNNER, Deployment, Policies, Right, granted, rights, without
+from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
+
+DAYS = 24 * 3600
+
+
+# --- scenarios
+
+
+def begins_a_state(d: Deployment) -> None:
+    """The bucket is checked, the state is begun, and what was begun is found again."""
+    store = d.store()
+    assert isinstance(store, ObjectStorage)
+    store.check()
+    d.begin()
+    assert d.state().beginning.deployment == "trial"
+    assert store.get("nothing-of-that-name") is None
+
+
+def shares_directly(d: Deployment) -> None:
+    """Accounts get grants, and lose them when they move away."""
+    d.begin()
+    d.want(rule())
+    assert clean(d.apply()).done
+    assert directly(d) == images(A, B)
+    d.move(A, "fd-test")
+    clean(d.apply())
+    assert directly(d) == images(B)
+
+
+def shares_by_the_directory(d: Deployment) -> None:
+    """A resource share is made and filled, for a folder with its subfolders."""
+    d.begin()
+    d.want(rule(channel="directory"))
+    clean(until_settled(d))
+    assert by_shares(d) == images(A, B)
+
+
+def goes_over_to_the_directory_and_back(d: Deployment) -> None:
+    """The channel changes both ways, and nobody has an image by both in the end."""
+    d.begin()
+    d.want(rule())
+    clean(until_settled(d))
+    d.want(rule(channel="auto"))
+    clean(until_settled(d))
+    assert (by_shares(d), directly(d)) == (images(A, B), images())
+    d.want(rule())
+    clean(until_settled(d, approve=True))
+    assert (by_shares(d), directly(d)) == (images(), images(A, B))
+
+
+def confirms_departures(d: Deployment) -> None:
+    """Who left the organization loses its grants once the directory says that it is not there."""
+    d.begin()
+    d.want(rule(folders=["root"]))
+    clean(d.apply())
+    d.leave(A)
+    clean(d.apply())
+    assert directly(d) == images(B, C, D, E, RUNNER)
+
+
+def asks_for_folders_that_nobody_is_in(d: Deployment) -> None:
+    """A folder on no member's path is asked for by its id: an exception to the rule takes it out."""
+    d.begin()
+    excepting: dict[str, Any] = {"except": {"folders": ["fd-empty"]}}
+    d.want(rule(folders=["root"], **excepting))
+    clean(d.apply())
+    assert directly(d) == images(A, B, C, D, E, RUNNER)
+
+
+def asks_for_the_regions(d: Deployment) -> None:
+    """`regions: all` are those that the account has."""
+    d.begin()
+    d.patch(regions=[REGION, "ap-southeast-1"])
+    d.write_policy(policy(owners=[{"account": OWNER, "regions": "all"}]))
+    clean(d.apply())
+    assert directly(d) == images(A, B)
+
+
+def follows_signals(d: Deployment) -> None:
+    """An event names accounts, a run looks at their images, and its report is kept in the state."""
+    d.begin()
+    d.want(rule())
+    clean(d.apply())
+    d.move(C, "fd-prod")
+    event = {"AccountId": C, "DestinationFolderId": "fd-prod"}
+    signal = parse(_moved(event)).signal
+    runtime = d.runtime()
+    began = runtime.now()
+    applied = clean(follow(runtime, signal))
+    keep_report(runtime, applied, apply_document(applied, calls=runtime.cloud.calls()), why=signal.why, began=began)
+    assert directly(d) == images(A, B, C)
+    assert runtime.state.store.listed("runs").objects
+
+
+def prunes_the_state(d: Deployment) -> None:
+    """Generations older than a week are removed but for the newest, with the first that there was."""
+    d.begin()
+    d.want(rule())
+    (shard,) = clean(d.apply()).planned.looked.services
+    series = f"shards/{shard}"
+    first = min(d.store().listed(series).objects, key=lambda stored: stored.put_at)
+    for number in range(16):
+        d.cloud.advance(8 * DAYS)
+        d.move(C, "fd-test" if number % 2 else "fd-prod")
+        clean(d.apply())
+    left = [stored.name for stored in d.store().listed(series).objects]
+    assert len(left) >= KEPT_GENERATIONS
+    assert first.name not in left
+
+
+def recovers_a_lost_state(d: Deployment) -> None:
+    """The bucket was emptied; the tags of the resource shares tell what was ours, and sharing goes on from there."""
+    d.begin()
+    d.want(rule(channel="directory"))
+    clean(until_settled(d))
+    bucket = {"owner": RUNNER, "region": REGION}
+    d.patch(buckets={BUCKET: None})
+    d.patch(buckets={BUCKET: bucket})
+    runtime = d.runtime(state=d.begin())
+    shares = shares_of(runtime.policy, runtime.cloud, known_shares(runtime.state))
+    identity = identity_of(shares)
+    assert identity == "x"
+    assert recover(runtime.state, shares, run="recovery", now=d.now()).shares == 1
+    assert clean(until_settled(d)).done == ()
+    d.want(rule(channel="directory", folders=["fd-test"]))
+    clean(until_settled(d, approve=True))
+    assert by_shares(d) == images(C, D)
+
+
+SCENARIOS: tuple[Callable[[Deployment], None], ...] = (
+    begins_a_state,
+    shares_directly,
+    shares_by_the_directory,
+    confirms_departures,
+    asks_for_folders_that_nobody_is_in,
+    asks_for_the_regions,
+    follows_signals,
+    goes_over_to_the_directory_and_back,
+    recovers_a_lost_state,
+    prunes_the_state,
+)
+
+
+def images(*accounts: str) -> dict[str, set[str]]:
+    """These accounts for each of the trial's images."""
+    return {image: set(accounts) for image in ("m-gold", "m-silver", "m-bronze")}
+
+
+def clean(applied: Applied) -> Applied:
+    """The run, which did all that it set out to do and read all that it wanted to."""
+    trouble = [
+        *(gap.why for gap in applied.plan.incomplete),
+        *(failure.remedy for failure in applied.failed),
+        *(refusal.remedy for refusal in applied.plan.refused),
+        *(finding.why for finding in applied.plan.findings if finding.kind == "not-permitted"),
+    ]
+    if trouble:
+        raise AssertionError(trouble[-1])
+    return applied
+
+
+def _moved(asked: Mapping[str, str]) -> bytes:
+    """The record of a move in the audit trail, as an event bus hands it on."""
+    sample = Path(__file__).parents[1] / "localcloud" / "samples" / "events" / "account-moved.json"
+    event = msgspec.json.decode(sample.read_bytes())
+    event["data"]["requestParameters"] = dict(asked)
+    return msgspec.json.encode(event)
+
+
+# --- with everything, and with one thing less
+
+
+class Failed(NamedTuple):
+    """The first scenario that failed, and what it said."""
+
+    scenario: str
+    why: str
+
+
+def run(
+    policies: Policies, scenarios: Iterable[Callable[[Deployment], None]], calls: Counter[str] | None = None
+) -> Failed | None:
+    """Run scenarios until one fails, each in a world of its own; their calls are counted."""
+    for scenario in scenarios:
+        with _deployment(policies) as deployment:
+            try:
+                scenario(deployment)
+            except (OrgshareError, AssertionError) as error:
+                return Failed(scenario.__name__, " ".join(str(error).split()))
+            finally:
+                if calls is not None:
+                    calls.update(deployment.cloud.calls)
+    return None
+
+
+@contextmanager
+def _deployment(policies: Policies) -> Iterator[Deployment]:
+    with tempfile.TemporaryDirectory() as folder:
+        deployment = Deployment(Path(folder), policies)
+        with in_process(deployment.cloud, sleep=lambda _: None):
+            yield deployment
+
+
+def unused(calls: Counter[str]) -> set[str]:
+    """Actions that are granted and that no call took."""
+    every = {permission.action for permissions in PERMISSIONS.values() for permission in permissions}
+    return every - {action_of(operation) for operation in calls} - FREE
+
+
+def main() -> int:
+    """Print for each permission the scenario that failed without it; 1 if there is none, or if one fails with all."""
+    policies = granted()
+    calls: Counter[str] = Counter()
+    failed = run(policies, SCENARIOS, calls)
+    if failed is not None:
+        print(f"with all permissions {failed.scenario} fails: {failed.why}", file=sys.stderr)
+        return 1
+    if missing := unused(calls):
+        print(f"granted, but used by no scenario: {', '.join(sorted(missing))}", file=sys.stderr)
+        return 1
+    rows: list[list[str]] = []
+    wrong: list[tuple[Right, Failed | None]] = []
+    for right in rights(policies):
+        found = run(without(policies, right), SCENARIOS)
+        if found is None or right.action not in found.why:
+            wrong.append((right, found))
+        rows.append([right.bearer, right.action, right.on, found.scenario if found else "NOTHING FAILS"])
+    title = f"With all {len(rows)} permissions all {len(SCENARIOS)} scenarios pass; without one of them this fails"
+    print(markdown(title, ["of", "action", "on", "what fails without it"], rows))
+    for right, found in wrong:
+        said = f"{found.scenario} fails and does not say so: {found.why}" if found else "nothing fails"
+        print(f"without {right.action} on {right.on} of {right.bearer} {said}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

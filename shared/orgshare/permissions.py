@@ -1,0 +1,108 @@
+"""Which permissions this program takes, of whom, and on what: what the templates grant and no more.
+
+One list for the templates, the README, ``doctor`` and messages. It is minimal, and that is tried out: with exactly
+these permissions everything works, and without any one of them something fails (``make least-privilege``).
+
+What can go wrong: a call that is not in the list is refused in production and nowhere else, so a test holds the list
+against the operations that the adapters name.
+
+Actions have the names of their operations but for listing objects
+(https://www.alibabacloud.com/help/en/oss/user-guide/authorization-syntax-and-elements). Calls of Resource Sharing
+cannot be granted for single resources; of the calls of the resource directory the pages show it for some only, and the
+reader may see all of it anyway: both are granted for ``*``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Bearer = Literal["owner", "directory", "runner"]
+"""Who needs a permission: the role in an owner's account, the role in the management account, or who runs orgshare:
+the functions' role or a person. Without a role of its own, an account's permissions are the runner's too."""
+
+EVERYTHING = "*"
+IMAGES = "acs:ecs:*:{account}:image/*"
+BUCKET = "acs:oss:*:*:{bucket}"
+OBJECTS = "acs:oss:*:*:{objects}"
+ROLE = "{role}"
+
+
+class Permission(Struct, frozen=True):
+    """An action and what it is needed on: a name in braces stands for what a deployment chooses."""
+
+    action: str
+    on: str
+
+
+PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
+    {
+        "owner": (
+            Permission("ecs:DescribeRegions", EVERYTHING),
+            Permission("ecs:DescribeImages", IMAGES),
+            Permission("ecs:DescribeImageSharePermission", IMAGES),
+            Permission("ecs:ModifyImageSharePermission", IMAGES),
+            Permission("resourcesharing:CheckSharingWithResourceDirectoryStatus", EVERYTHING),
+            Permission("resourcesharing:ListResourceShares", EVERYTHING),
+            Permission("resourcesharing:ListResourceShareAssociations", EVERYTHING),
+            Permission("resourcesharing:CreateResourceShare", EVERYTHING),
+            Permission("resourcesharing:AssociateResourceShare", EVERYTHING),
+            Permission("resourcesharing:DisassociateResourceShare", EVERYTHING),
+        ),
+        "directory": (
+            Permission("resourcemanager:GetResourceDirectory", EVERYTHING),
+            Permission("resourcemanager:ListAccounts", EVERYTHING),
+            Permission("resourcemanager:GetAccount", EVERYTHING),
+            Permission("resourcemanager:GetFolder", EVERYTHING),
+            Permission("resourcemanager:ListFoldersForParent", EVERYTHING),
+        ),
+        "runner": (
+            Permission("sts:AssumeRole", ROLE),
+            Permission("oss:PutObject", OBJECTS),
+            Permission("oss:GetObject", OBJECTS),
+            Permission("oss:DeleteObject", OBJECTS),
+            Permission("oss:ListObjects", BUCKET),
+            Permission("oss:GetBucketVersioning", BUCKET),
+        ),
+    }
+)
+"""``ecs:DescribeRegions`` is needed for ``regions: all`` only, the object storage's for a state that lies there."""
+
+FREE = frozenset({"sts:GetCallerIdentity"})
+"""Operations that need no permission.
+
+https://help.aliyun.com/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
+"""
+
+
+def action_of(operation: str) -> str:
+    """The action of an operation: both versions of the listing of objects have one."""
+    return "oss:ListObjects" if operation == "oss:ListObjectsV2" else operation
+
+
+def policy_document(
+    bearer: Bearer, *, account: str = "", roles: Iterable[str] = (), bucket: str = "", prefix: str = ""
+) -> dict[str, Any]:
+    """The RAM policy with exactly what a bearer needs: a statement for each thing that actions are needed on.
+
+    ``account`` is the owner's, ``roles`` are all that the policy names, ``bucket`` and ``prefix`` are the state's.
+    """
+    objects = f"{bucket}/{prefix}/*" if prefix else f"{bucket}/*"
+    wanted: dict[tuple[str, ...], list[str]] = {}
+    for permission in PERMISSIONS[bearer]:
+        if permission.on == ROLE:
+            resources = tuple(sorted(roles))
+        else:
+            resources = (permission.on.format(account=account, bucket=bucket, objects=objects),)
+        wanted.setdefault(resources, []).append(permission.action)
+    return {
+        "Version": "1",
+        "Statement": [
+            {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+            for resources, actions in wanted.items()
+            if resources
+        ],
+    }

@@ -1,0 +1,90 @@
+"""The permissions that the project grants: exactly those that the code uses, and enough for everything it does."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.privileges import SCENARIOS, run, unused
+from localcloud.permissions import OBJECT_PERMISSIONS
+from localcloud.permissions import PERMISSIONS as SERVED
+from orgshare.permissions import FREE, PERMISSIONS, Bearer, action_of, policy_document
+from tests.support.granted import Deployment, granted, rights, without
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+OPERATION = re.compile(r'"([a-z]+:[A-Z]\w+)"')
+
+GRANTED = {permission.action for permissions in PERMISSIONS.values() for permission in permissions}
+
+ROWS: dict[str, Bearer] = {
+    "each owner": "owner",
+    "the management account": "directory",
+    "who runs orgshare": "runner",
+}
+
+
+def operations() -> set[str]:
+    """The operations that the adapters name when they call."""
+    folder = ROOT / "shared" / "orgshare" / "alibaba"
+    return {name for path in folder.glob("*.py") for name in OPERATION.findall(path.read_text())}
+
+
+def test_what_is_granted_is_what_the_code_calls() -> None:
+    """No action more and none less; each belongs to one bearer."""
+    assert len(operations()) > 15
+    assert {action_of(operation) for operation in operations()} - FREE == GRANTED
+    assert len(GRANTED) == sum(map(len, PERMISSIONS.values()))
+
+
+def test_the_readme_names_what_is_granted() -> None:
+    """Its table has a row for each bearer, with exactly the bearer's actions."""
+    part = README.split("**What has to be enabled.**", 1)[1].split("\n## ", 1)[0]
+    table = {cells[1].strip(): cells[2] for line in part.splitlines() if len(cells := line.split("|")) > 3}
+    for row, bearer in ROWS.items():
+        named = re.findall(r"`([a-z]+:\w+)`", table[row])
+        assert sorted(named) == sorted(permission.action for permission in PERMISSIONS[bearer])
+
+
+def test_the_local_cloud_checks_every_action_that_is_granted() -> None:
+    """A grant that it did not know would be proven by nothing."""
+    assert {*SERVED, *(permission.action for permission in OBJECT_PERMISSIONS.values())} >= GRANTED
+
+
+def test_a_policy_is_for_what_was_named_and_nothing_else() -> None:
+    """The owner's images, the roles, the state's prefix; without roles there is nothing to assume."""
+    owner = policy_document("owner", account="1000000000000002")
+    on = {action: statement["Resource"] for statement in owner["Statement"] for action in statement["Action"]}
+    assert on["ecs:ModifyImageSharePermission"] == ["acs:ecs:*:1000000000000002:image/*"]
+    runner = policy_document("runner", roles=["b", "a"], bucket="acme", prefix="state")
+    on = {action: statement["Resource"] for statement in runner["Statement"] for action in statement["Action"]}
+    assert on["sts:AssumeRole"] == ["a", "b"]
+    assert on["oss:PutObject"] == ["acs:oss:*:*:acme/state/*"]
+    assert on["oss:ListObjects"] == ["acs:oss:*:*:acme"]
+    whole = policy_document("runner", bucket="acme")
+    assert [statement["Resource"] for statement in whole["Statement"]] == [["acs:oss:*:*:acme/*"], ["acs:oss:*:*:acme"]]
+
+
+def test_everything_works_with_what_is_granted() -> None:
+    """All scenarios pass with exactly these permissions, and use all of them; make least-privilege takes each away."""
+    calls: Counter[str] = Counter()
+    assert run(granted(), SCENARIOS, calls) is None
+    assert unused(calls) == set()
+
+
+@pytest.mark.parametrize("action", ["ecs:ModifyImageSharePermission", "sts:AssumeRole", "oss:ListObjects"])
+def test_a_permission_that_is_taken_away_is_missed(action: str) -> None:
+    """What make least-privilege does for every permission, for three of them."""
+
+    def begins_and_shares(d: Deployment) -> None:
+        for scenario in SCENARIOS[:2]:
+            scenario(d)
+
+    for right in rights(granted()):
+        if right.action == action:
+            failed = run(without(granted(), right), [begins_and_shares])
+            assert failed is not None
+            assert action in failed.why

@@ -1,0 +1,148 @@
+"""A deployment as a template makes it: roles in three accounts, a session of the functions, a bucket for the state.
+
+Each role has exactly the permissions that the project grants, or fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from orgshare.alibaba.calls import Calls
+from orgshare.alibaba.cloud import AlibabaCloud, Credentials
+from orgshare.alibaba.storage import ObjectStorage
+from orgshare.permissions import Bearer, policy_document
+from orgshare.policy.loading import load
+from orgshare.ports import ObjectStore
+from orgshare.record.state import State
+from orgshare.settings import LEASE
+from orgshare.way.runtime import Runtime
+from tests.support.trial import MANAGEMENT, OWNER, REGION, Inline, Trial, policy, world
+
+RUNNER = "1000000000000020"
+READER_ROLE = f"acs:ram::{MANAGEMENT}:role/reader"
+OWNER_ROLE = f"acs:ram::{OWNER}:role/orgshare"
+RUNNER_ROLE = f"acs:ram::{RUNNER}:role/orgshare-function"
+BUCKET, PREFIX = "acme-orgshare", "state"
+FUNCTION_COMPUTE = "fc.aliyuncs.com"
+
+Policies = Mapping[Bearer, Mapping[str, Any]]
+"""The policy document of each bearer."""
+
+
+def granted() -> Policies:
+    """The policies that the project grants, for the accounts of this trial."""
+    return {
+        "owner": policy_document("owner", account=OWNER),
+        "directory": policy_document("directory", account=MANAGEMENT),
+        "runner": policy_document("runner", roles=(READER_ROLE, OWNER_ROLE), bucket=BUCKET, prefix=PREFIX),
+    }
+
+
+class Right(NamedTuple):
+    """One action on one thing, of one bearer."""
+
+    bearer: Bearer
+    action: str
+    on: str
+
+
+def rights(policies: Policies) -> list[Right]:
+    """Everything that these policies allow, one by one."""
+    return [
+        Right(bearer, action, resource)
+        for bearer, document in policies.items()
+        for statement in document["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+
+
+def without(policies: Policies, gone: Right) -> Policies:
+    """The policies with one right less."""
+    kept: dict[Bearer, list[Right]] = {bearer: [] for bearer in policies}
+    for right in rights(policies):
+        if right != gone:
+            kept[right.bearer].append(right)
+    return {
+        bearer: {
+            "Version": "1",
+            "Statement": [{"Effect": "Allow", "Action": [r.action], "Resource": [r.on]} for r in each],
+        }
+        for bearer, each in kept.items()
+    }
+
+
+class Deployment(Trial):
+    """A trial that runs as a function does: a session of its role, other roles for the rest, the state in a bucket."""
+
+    def __init__(self, folder: Path, policies: Policies) -> None:
+        base = world()
+        base["directory"]["members"][RUNNER] = {"name": "functions", "folder": "root"}
+        base["directory"]["folders"]["fd-empty"] = {"name": "empty", "parent": "root"}
+        super().__init__(
+            folder,
+            world={
+                **base,
+                "roles": {
+                    READER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["directory"])},
+                    OWNER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["owner"])},
+                    RUNNER_ROLE: {"trusts_services": [FUNCTION_COMPUTE], "policies": documents(policies["runner"])},
+                },
+                "buckets": {BUCKET: {"owner": RUNNER, "region": REGION}},
+            },
+        )
+
+    def write_policy(self, document: Mapping[str, Any]) -> None:
+        """Put another policy in place, which reaches the owner through its role."""
+        owners = [{"role": OWNER_ROLE, **owner} for owner in document["owners"]]
+        super().write_policy({**document, "owners": owners, "state": f"oss://{BUCKET}/{PREFIX}"})
+
+    def want(self, *rules: Mapping[str, Any], **more: Any) -> None:
+        """Let the policy have these rules."""
+        self.write_policy(policy(rules=[dict(one) for one in rules], **more))
+
+    def store(self) -> ObjectStore:  # type: ignore[override]  # the other implementation of what a state needs
+        """The state's bucket, as the function reaches it."""
+        return ObjectStorage(
+            BUCKET,
+            PREFIX,
+            credentials=self._credentials(),
+            calls=self._calls(),
+            run=f"r{self.runs}",
+            local_cloud="http://127.0.0.1:9",
+        )
+
+    def runtime(self, *, key: str = "", secret: str = "", state: State | None = None) -> Runtime:
+        """What a run needs, with the keys that Function Compute hands to it."""
+        del key, secret
+        self.runs += 1
+        of = load(self.folder / "policy.yaml")
+        run = f"r{self.runs}"
+        cloud = AlibabaCloud(
+            of, self._credentials(), local_cloud="http://127.0.0.1:9", run=run, now=self.now, calls=self._calls()
+        )
+        return Runtime(
+            policy=of,
+            cloud=cloud,
+            state=state or self.state(),
+            executor=Inline(),
+            now=self.now,
+            monotonic=self.cloud.clock.now,
+            run=run,
+            lease=LEASE,
+        )
+
+    def _credentials(self) -> Credentials:
+        keys = self.cloud.keys_for_service(FUNCTION_COMPUTE, RUNNER_ROLE, name="function", seconds=36 * 3600)
+        return Credentials(keys.access_key, keys.secret, keys.token)
+
+    def _calls(self) -> Calls:
+        return Calls(sleep=lambda _: None, random=Random(1), clock=self.cloud.clock.now)
+
+
+def documents(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A list of one policy; of none, if it allows nothing."""
+    return [document] if document["Statement"] else []
