@@ -23,8 +23,8 @@ import msgspec
 
 from bench.tables import markdown
 from localcloud.inprocess import in_process
-from orgshare.alibaba.storage import ObjectStorage
 from orgshare.errors import OrgshareError
+from orgshare.logs import json_log
 from orgshare.permissions import FREE, PERMISSIONS, action_of
 from orgshare.record.series import KEPT_GENERATIONS
 from orgshare.report.documents import apply_document
@@ -33,6 +33,7 @@ from orgshare.signals import parse
 from orgshare.way.applying import Applied
 from orgshare.way.passing import follow
 from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
+from orgshare.wiring import check_store
 from tests.support.channels import by_shares, directly, until_settled
 from tests.support.granted import BUCKET, RUNNER, Deployment, Policies, Right, granted, rights, without
 from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
@@ -46,8 +47,7 @@ DAYS = 24 * 3600
 def begins_a_state(d: Deployment) -> None:
     """The bucket is checked, the state is begun, and what was begun is found again."""
     store = d.store()
-    assert isinstance(store, ObjectStorage)
-    store.check()
+    check_store(store)
     d.begin()
     assert d.state().beginning.deployment == "trial"
     assert store.get("nothing-of-that-name") is None
@@ -124,7 +124,8 @@ def follows_signals(d: Deployment) -> None:
     runtime = d.runtime()
     began = runtime.now()
     applied = clean(follow(runtime, signal))
-    keep_report(runtime, applied, apply_document(applied, calls=runtime.cloud.calls()), why=signal.why, began=began)
+    report = apply_document(applied, calls=runtime.cloud.calls())
+    keep_report(runtime, applied, report, why=signal.why, began=began, log=json_log())
     assert directly(d) == images(A, B, C)
     assert runtime.state.store.listed("runs").objects
 

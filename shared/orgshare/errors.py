@@ -49,11 +49,12 @@ class NotPermitted(VendorError):
     """The credentials lack a permission for this call: nothing was done, and a person has to change a policy of theirs.
 
     It says nothing about what the call was about, so nothing is concluded from it and the next run tries again.
-    ``remedy`` is the same for every call that lacks it.
+    ``what`` was said, ``remedy`` is the same for every call that lacks it.
     """
 
     def __init__(self, message: str, *, remedy: str, code: str = "", request_id: str = "") -> None:
         super().__init__(f"{message}; {remedy}", code=code, request_id=request_id)
+        self.what = message
         self.remedy = remedy
 
 

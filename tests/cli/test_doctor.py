@@ -286,7 +286,12 @@ def test_a_state_that_is_paused_is_told(shell: Make) -> None:
     ("bucket", "check", "why", "remedy"),
     [
         ("nobodys", "state: begun", "NoSuchBucket", "create the bucket, without versioning"),
-        ("others-state", "state: begun", "AccessDenied", "the credentials need oss:PutObject, oss:GetObject"),
+        (
+            "others-state",
+            "state: begun",
+            "AccessDenied",
+            "has to allow oss:GetObject; they need oss:PutObject, oss:GetObject",
+        ),
         ("acme-versioned", "state: versioning", "versioning of the bucket is Enabled", "create a bucket without it"),
         ("acme-suspended", "state: versioning", "versioning of the bucket is Suspended", "create a bucket without it"),
     ],
@@ -312,7 +317,7 @@ def test_a_state_that_cannot_be_written(shell: Make, operation: str) -> None:
     assert list(found) == [PUTS]
     assert f"{operation}: AccessDenied" in found[PUTS][0]
     assert ("is left there: .probe-" in found[PUTS][0]) is (operation == "oss:DeleteObject")
-    assert "the credentials need oss:PutObject" in found[PUTS][1]
+    assert f"has to allow {operation}; they need oss:PutObject" in found[PUTS][1]
 
 
 def test_a_state_in_a_bucket_in_order(shell: Make) -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from localcloud.inprocess import in_process
-from localcloud.sts.models import IdentityModel, Session
+from localcloud.sts.models import IdentityModel, Principal, Session
 from localcloud.world import Role
 from orgshare import handling
 from orgshare.logs import json_log
@@ -75,7 +75,16 @@ WAYS = (by_log, by_standard_log, by_command, by_handler, by_report, by_message)
 @pytest.fixture
 def ways(tmp_path: Any) -> Ways:
     model = IdentityModel({}, {ROLE: Role(trusts=(MANAGEMENT,))})
-    session = model.assume(MANAGEMENT, ROLE, "tests", seconds=None, now=0.0, random=Random(7))
+    session = model.assume(
+        Principal(MANAGEMENT, f"acs:ram::{MANAGEMENT}:root", "Account", MANAGEMENT),
+        ROLE,
+        "tests",
+        seconds=None,
+        facts={},
+        session_policy=None,
+        now=0.0,
+        random=Random(7),
+    )
     return Ways(Trial(tmp_path), session)
 
 

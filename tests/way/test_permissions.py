@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from localcloud.inprocess import in_process
-from orgshare.alibaba.storage import ObjectStorage
 from orgshare.errors import ConfigurationError, StopRun
 from orgshare.permissions import Bearer
 from orgshare.way.applying import Applied
+from orgshare.wiring import check_store
 from tests.support.channels import by_shares, contents, directly, found, until_settled
 from tests.support.granted import BUCKET, OWNER_ROLE, READER_ROLE, RUNNER_ROLE, Deployment, granted, rights, without
 from tests.support.trial import OTHER_REGION, OWNER, REGION, A, B, C, policy, rule
@@ -304,9 +304,7 @@ def test_a_state_that_may_not_be_used_is_said_before_anything_is_done(deployed: 
     """The check of `init` tries them all, and names the action and everything that a state needs."""
     d = deployed()
     take(d, "runner", action)
-    store = d.store()
-    assert isinstance(store, ObjectStorage)
     with pytest.raises(ConfigurationError) as caught:
-        store.check()
+        check_store(d.store())
     assert f"has to allow {action}; they need oss:PutObject, " in str(caught.value)
     assert f"acs:oss:*:*:{BUCKET}" in str(caught.value)

@@ -22,6 +22,7 @@ from orgshare.errors import (
     CredentialsRefused,
     NoAnswer,
     NobodyAnswers,
+    NotPermitted,
     OrgshareError,
     Refused,
     VendorError,
@@ -135,7 +136,7 @@ class Sheet:
         except ConfigurationError as error:
             self.failed(check, error.what, error.remedy or "mend what it names, or correct the policy")
         except (VendorError, CredentialsRefused) as error:
-            self.failed(check, str(error), mend(error, action or check.rpartition(" ")[2], who))
+            self.failed(check, _why(error), mend(error, action or check.rpartition(" ")[2], who))
         else:
             self.fine(check, told(answer))
             return answer
@@ -147,7 +148,7 @@ class Sheet:
             ask()
         except (VendorError, CredentialsRefused) as error:
             if role is not None and str(error).startswith("sts:AssumeRole"):
-                self.failed(check, str(error), _mend_role(error, role, key, caller))
+                self.failed(check, _why(error), _mend_role(error, role, key, caller))
                 return False
         if role is not None:
             self.fine(check, f"{caller.name} may assume {role}")
@@ -385,8 +386,8 @@ def _notices(sheet: Sheet, notices: Notices, caller: Who) -> None:
         return
     try:
         notices.check()
-    except Refused as error:
-        if error.code.startswith(NOT_PERMITTED):
+    except (Refused, NotPermitted) as error:
+        if _lacks_permission(error):
             sheet.fine("notices", f"not tried, because nothing may be asked about it ({error.code}): {needs}")
         else:
             sheet.failed("notices", str(error), f"create the topic {notices}, or correct ORGSHARE_NOTICES")
@@ -399,13 +400,23 @@ def _notices(sheet: Sheet, notices: Notices, caller: Who) -> None:
 # --- mending
 
 
+def _why(error: OrgshareError) -> str:
+    """What went wrong; how to mend it stands beside it."""
+    return error.what if isinstance(error, NotPermitted) else str(error)
+
+
+def _lacks_permission(error: OrgshareError) -> bool:
+    refused = isinstance(error, Refused) and error.code.startswith(NOT_PERMITTED)
+    return refused or isinstance(error, NotPermitted)
+
+
 def mend(error: OrgshareError, action: str, who: Who) -> str:
     """How to mend a call that was not answered."""
     if isinstance(error, CredentialsRefused):
         return "use credentials that exist and have not expired"
+    if _lacks_permission(error):
+        return f"allow {action} in a policy of {who.name} in account {who.account}"
     if isinstance(error, Refused):
-        if error.code.startswith(NOT_PERMITTED):
-            return f"allow {action} in a policy of {who.name} in account {who.account}"
         return f"see what {error.code} of {action} means; it was called as {who.name} in account {who.account}"
     if isinstance(error, NoAnswer) and not error.code:
         return "check the network between here and the endpoint"
@@ -425,7 +436,7 @@ def _mend_role(error: OrgshareError, role: str, key: str, caller: Who) -> str:
     code = getattr(error, "code", "")
     if code == NO_SUCH_ROLE:
         return f"create the role {role}, or correct {key} in the policy"
-    if isinstance(error, Refused) and code.startswith(NOT_PERMITTED):
+    if _lacks_permission(error):
         return (
             f"let the trust policy of {role} name account {caller.account}, and allow sts:AssumeRole on {role} "
             f"in a policy of {caller.name} in account {caller.account}"
