@@ -34,7 +34,7 @@ from orgshare.way.applying import Applied
 from orgshare.way.passing import follow
 from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
 from orgshare.wiring import check_store
-from tests.support.channels import by_shares, directly, until_settled
+from tests.support.channels import LATER, by_shares, directly
 from tests.support.granted import BUCKET, RUNNER, Deployment, Policies, Right, granted, rights, without
 from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
 
@@ -68,7 +68,7 @@ def shares_by_the_directory(d: Deployment) -> None:
     """A resource share is made and filled, for a folder with its subfolders."""
     d.begin()
     d.want(rule(channel="directory"))
-    clean(until_settled(d))
+    settled(d)
     assert by_shares(d) == images(A, B)
 
 
@@ -76,12 +76,12 @@ def goes_over_to_the_directory_and_back(d: Deployment) -> None:
     """The channel changes both ways, and nobody has an image by both in the end."""
     d.begin()
     d.want(rule())
-    clean(until_settled(d))
+    settled(d)
     d.want(rule(channel="auto"))
-    clean(until_settled(d))
+    settled(d)
     assert (by_shares(d), directly(d)) == (images(A, B), images())
     d.want(rule())
-    clean(until_settled(d, approve=True))
+    settled(d, approve=True)
     assert (by_shares(d), directly(d)) == (images(), images(A, B))
 
 
@@ -150,7 +150,7 @@ def recovers_a_lost_state(d: Deployment) -> None:
     """The bucket was emptied; the tags of the resource shares tell what was ours, and sharing goes on from there."""
     d.begin()
     d.want(rule(channel="directory"))
-    clean(until_settled(d))
+    settled(d)
     bucket = {"owner": RUNNER, "region": REGION}
     d.patch(buckets={BUCKET: None})
     d.patch(buckets={BUCKET: bucket})
@@ -159,9 +159,9 @@ def recovers_a_lost_state(d: Deployment) -> None:
     identity = identity_of(shares)
     assert identity == "x"
     assert recover(runtime.state, shares, run="recovery", now=d.now()).shares == 1
-    assert clean(until_settled(d)).done == ()
+    assert settled(d).done == ()
     d.want(rule(channel="directory", folders=["fd-test"]))
-    clean(until_settled(d, approve=True))
+    settled(d, approve=True)
     assert by_shares(d) == images(C, D)
 
 
@@ -177,6 +177,18 @@ SCENARIOS: tuple[Callable[[Deployment], None], ...] = (
     recovers_a_lost_state,
     prunes_the_state,
 )
+
+
+def settled(d: Deployment, *, approve: bool = False) -> Applied:
+    """Sweeps that do all that they set out to do, each some time after the other, until one has nothing to do."""
+    for _ in range(10):
+        applied = clean(d.apply())
+        if approve and applied.plan.held:
+            d.approve_all()
+        elif not applied.plan.changes and not applied.plan.pending:
+            return applied
+        d.cloud.advance(LATER)
+    raise AssertionError("not settled after ten sweeps")
 
 
 def images(*accounts: str) -> dict[str, set[str]]:

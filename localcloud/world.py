@@ -99,7 +99,10 @@ class Directory(_Frozen, frozen=True, kw_only=True):
 
 
 class AccessKey(_Frozen, frozen=True, kw_only=True):
-    """A permanent key of an account's root, or of a user in it, who without policies may do everything there."""
+    """A permanent key of an account's root, or of a user in it, who without policies may do everything there.
+
+    A key with policies is a user's; one that is not named is called like its key.
+    """
 
     secret: str
     account: str
@@ -630,12 +633,11 @@ def _access_keys(place: _Place) -> dict[str, AccessKey]:
         if key.startswith("STS."):
             one.fail('"STS." is kept for temporary keys')
         fields = one.keys(*AccessKey.__struct_fields__, required=("secret", "account"))
-        if "policies" in fields and "user" not in fields:
-            fields["policies"].fail("an account's own key may do everything: name a user")
+        user = fields.get("user", _Place(key, one.path) if "policies" in fields else None)
         found[key] = AccessKey(
             secret=fields["secret"].text(_NAME, "a secret"),
             account=fields["account"].account(),
-            user=fields["user"].text(_USER, "a user's name") if "user" in fields else "",
+            user=user.text(_USER, "a user's name") if user is not None else "",
             policies=_policies(fields["policies"]) if "policies" in fields else None,
         )
     return found

@@ -486,12 +486,15 @@ def test_who_can_be_trusted(principal: Any, message: str) -> None:
     assert text.startswith(f'world.yaml: roles."{ROLE}".trust_policy: {message}')
 
 
-def test_only_users_have_policies_of_their_own() -> None:
-    """A key without a user is the account's own, which nothing limits."""
-    keys = {"KEYUSER": {"secret": "s", "account": OWNER, "policies": []}}
-    assert error(world(access_keys=keys)) == (
-        "world.yaml: access_keys.KEYUSER.policies: an account's own key may do everything: name a user"
-    )
+def test_a_key_with_policies_is_a_users() -> None:
+    """An account's own key is limited by nothing, so one with policies is of a user, called like the key if at all."""
+    keys = {name: {"secret": "s", "account": OWNER, "policies": []} for name in ("KEYONE", "KEYTWO", "KEYTHREE")}
+    keys["KEYTWO"]["user"] = "alice"
+    found = parse_world(world(access_keys=keys))
+    assert [found.access_keys[name].user for name in keys] == ["KEYONE", "alice", "KEYTHREE"]
+    assert parse_world(world_document(found)) == found
+    keys = {"A KEY": {"secret": "s", "account": OWNER, "policies": []}}
+    assert error(world(access_keys=keys)).startswith('world.yaml: access_keys."A KEY": expected a user\'s name')
 
 
 def test_folders_go_five_levels_deep() -> None:
