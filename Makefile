@@ -71,11 +71,13 @@ least-privilege: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.outputs
 
-# The locks name exact versions with hashes and no host; what both have, both have in the version of the larger one.
+# The locks name exact versions with hashes and no host. Each is a part of the one before: what is deployed is what is run,
+# and what is run is what is tested.
+LOCK := $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.10 --no-header
 locks: $(VENV)/.dev
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra dev pyproject.toml -o requirements/dev.lock
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.10 --no-header -c requirements/run.lock requirements/deploy.in -o requirements/deploy.lock
+	$(LOCK) --upgrade --extra dev pyproject.toml -o requirements/dev.lock
+	$(LOCK) --upgrade --extra build pyproject.toml -c requirements/dev.lock -o requirements/run.lock
+	$(LOCK) --upgrade requirements/deploy.in -c requirements/run.lock -o requirements/deploy.lock
 
 clean:
 	rm -rf $(VENV) .venv-3.10 dist build .mypy_cache .ruff_cache .hypothesis

@@ -73,7 +73,7 @@ def installed(python: str) -> Content:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "installed"
         command = (
-            find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes",
+            find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes",
             "--target", str(target), "--python-version", python, "--python-platform", PLATFORM,
             "--python", sys.executable, "-r", str(LOCK),
         )  # fmt: skip
