@@ -45,7 +45,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Content = Mapping[str, bytes]
 
-
 ALONE = PYTHONS[:1]
 """The runtime of Function Compute 2.0."""
 

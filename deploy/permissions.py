@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.functions import Deployed, deployed
+from deploy.functions import TOPIC, Deployed, deployed
 from deploy.project import BY_HAND, Project
 from deploy.reading import Finding, Keys, Template, function_of, within
 from deploy.resolving import resolve, text_of
@@ -19,6 +19,7 @@ ROLE, POLICY, SERVICE = "ALIYUN::RAM::Role", "ALIYUN::RAM::ManagedPolicy", "ALIY
 NAMED = ("oss:", "sts:", "fc:", "mns:", "log:", "eventbridge:")
 """Services whose resources a policy can name, and whose actions here concern one that is known."""
 
+PUBLISH = "mns:PublishMessage"
 WRITING = frozenset({"oss:PutObject", "oss:DeleteObject"})
 
 
@@ -89,6 +90,25 @@ def _roles(template: Template, project: Project) -> Iterator[Finding]:
                 what = f"{', '.join(trusted(of)) or 'nobody'} may take the role of {resource}"
                 mend = "Service: [fc.aliyuncs.com], and nobody else"
                 yield template.at((*where, "AssumeRolePolicyDocument"), what, mend)
+            if not _may_tell(template, name):
+                what = f"{resource} may not publish to the topic that its failures go to, so the service refuses it"
+                mend = "allow mns:PublishMessage on acs:mns:*:ACCOUNT:/topics/NAME/messages"
+                yield template.at((*where, "Policies"), what, mend)
+
+
+def _may_tell(template: Template, role: str) -> bool:
+    """Whether a role may publish to a topic of this template.
+
+    https://www.alibabacloud.com/help/en/fc/user-guide/result-callback
+    """
+    topics = [text_of(template, of.get("TopicName")) for _, of in template.resources(TOPIC)]
+    return any(
+        str(resource).endswith(f"/topics/{topic}/messages")
+        for place, statement in _statements(template)
+        if place[1] == role and PUBLISH in _texts(statement.get("Action"))
+        for resource in _texts(resolve(template, statement.get("Resource")))
+        for topic in topics
+    )
 
 
 def _holder(template: Template, function: Deployed) -> tuple[Keys, str, Any] | None:
