@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, deciding, pacing, serving, targets
+from bench import calls, deciding, pacing, serving, starting, targets
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "calls": calls.table,
@@ -19,6 +19,7 @@ MEASUREMENTS: dict[str, Callable[[], str]] = {
     "pacing": pacing.table,
     "targets": targets.table,
     "serving": serving.table,
+    "starting": starting.table,
 }
 
 HEAD = """# Measurements

@@ -27,7 +27,7 @@ from orgshare.report.documents import about, apply_document, not_applied_documen
 from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
 from orgshare.report.telling import tell
-from orgshare.settings import read_settings
+from orgshare.settings import POLICY, read_settings
 from orgshare.signals import Signal, parse, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.passing import follow
@@ -42,9 +42,17 @@ class Unfinished(OrgshareError):
     """The run left work that another try may finish; its report is in the log."""
 
 
+PRODUCTS = ("sts", "resourcemanager", "ecs", "resourcesharing")
+"""Whose SDKs every function uses at its first event, as all of them work in this process."""
+
+
 def initialize(_context: Any) -> None:
-    """Load the SDKs while the instance starts, so that the first event does not wait for them."""
-    load_sdks()
+    """Load the SDKs while the instance starts, so that the first event does not wait for them.
+
+    That of object storage only where the policy lies there: then its state does, too.
+    """
+    in_storage = os.environ.get(POLICY, "").startswith("oss://")
+    load_sdks((*PRODUCTS, "oss") if in_storage else PRODUCTS)
 
 
 def membership(event: bytes, context: Any) -> str:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -49,10 +50,22 @@ def _say_nothing(_: logging.LogRecord) -> bool:
     return False
 
 
-def load_sdks() -> None:
-    """Import the SDKs, which takes most of a second, before the first call needs them."""
-    for sdk in ("ecs20140526", "resourcemanager20200331", "resourcesharing20200110", "sts20150401"):
-        importlib.import_module(f"alibabacloud_{sdk}.client")
+SDKS: Mapping[str, str] = MappingProxyType(
+    {
+        "ecs": "alibabacloud_ecs20140526.client",
+        "oss": "alibabacloud_oss_v2",
+        "resourcemanager": "alibabacloud_resourcemanager20200331.client",
+        "resourcesharing": "alibabacloud_resourcesharing20200110.client",
+        "sts": "alibabacloud_sts20150401.client",
+    }
+)
+"""The module of each product's SDK whose import is what takes the time."""
+
+
+def load_sdks(products: Iterable[str]) -> None:
+    """Import the SDKs of these products, which takes most of a second, before the first call needs them."""
+    for product in products:
+        importlib.import_module(SDKS[product])
 
 
 class Credentials(Struct, frozen=True):

@@ -35,7 +35,6 @@ from orgshare.report.documents import (
     unread,
     unread_document,
 )
-from orgshare.report.lines import counted
 from orgshare.report.names import names_of
 from orgshare.report.plan_text import outcome_lines, plan_lines
 from orgshare.report.runs import keep_report
@@ -46,6 +45,7 @@ from orgshare.way.asking import check_images
 from orgshare.way.passing import Waits, both, go_on, waiting_for
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
+from orgshare.words import counted
 
 STALE_AFTER = 60.0
 """Seconds that a person may take to answer before the plan is made anew and compared."""

@@ -15,7 +15,6 @@ from orgshare.cli import statuses
 from orgshare.cli.running import Terminal, command, knock, policy_alone, policy_option
 from orgshare.policy.model import Policy
 from orgshare.report.checks import check_lines, checks_document
-from orgshare.report.lines import counted
 from orgshare.settings import Settings, read_settings
 from orgshare.way.checking import Check, check_deployment
 from orgshare.wiring import (
@@ -29,6 +28,7 @@ from orgshare.wiring import (
     new_run,
     try_puts,
 )
+from orgshare.words import counted
 
 
 @click.command()

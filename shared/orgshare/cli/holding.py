@@ -18,11 +18,10 @@ from orgshare.policy.model import Policy
 from orgshare.record.state import State
 from orgshare.report.answer_text import holds_lines
 from orgshare.report.documents import Remembered, holds_document
-from orgshare.report.lines import counted
 from orgshare.report.names import Names
 from orgshare.report.times import moment
 from orgshare.wiring import new_run, utc_now
-from orgshare.words import Pair, Shard, is_image
+from orgshare.words import Pair, Shard, counted, is_image
 
 
 @click.command()

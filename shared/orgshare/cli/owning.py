@@ -20,11 +20,10 @@ from orgshare.errors import ConfigurationError
 from orgshare.focus import EVERYTHING
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Owner, Policy
-from orgshare.report.lines import counted
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
 from orgshare.wiring import new_run
-from orgshare.words import Shard
+from orgshare.words import Shard, counted
 
 
 @click.command()

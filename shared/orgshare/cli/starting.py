@@ -33,7 +33,6 @@ from orgshare.errors import (
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud
 from orgshare.record.state import BEGINNING, open_state
-from orgshare.report.lines import counted
 from orgshare.report.names import NO_NAMES
 from orgshare.report.plan_text import report_lines
 from orgshare.report.times import moment
@@ -41,7 +40,7 @@ from orgshare.settings import POLICY, read_settings
 from orgshare.way.recovering import identity_of, known_shares, shares_of
 from orgshare.way.recovering import recover as rebuild
 from orgshare.wiring import begin_state, check_store, make_calls, make_cloud, make_store, new_run, utc_now
-from orgshare.words import ResourceShare, Shard
+from orgshare.words import ResourceShare, Shard, counted
 
 
 @click.command()

@@ -1,0 +1,70 @@
+"""What a cold start loads: at import no SDK, while it gets ready those that it uses, at its first event none more."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from bench.starting import EVENTS, SAMPLES, SDKS, environment_of, steps_of
+from localcloud import LocalCloud
+from localcloud.server import serving
+
+IMPORT = {"msgspec", "orgshare", "structlog", "tenacity", "yaml"}
+"""What every handler needs to read an event, a policy and its settings, and to write a log."""
+
+BY_STRUCTLOG = {"attr", "pygments", "rich", "typing_extensions"}
+"""What structlog and msgspec load by themselves where they find it; the functions use none of it."""
+
+READY = {
+    "Tea", "aiofiles", "aiohappyeyeballs", "aiohttp", "aiosignal", "alibabacloud_credentials",
+    "alibabacloud_credentials_api", "alibabacloud_ecs20140526", "alibabacloud_gateway_spi",
+    "alibabacloud_resourcemanager20200331", "alibabacloud_resourcesharing20200110", "alibabacloud_sts20150401",
+    "alibabacloud_tea_openapi", "apscheduler", "certifi", "charset_normalizer", "cryptography", "darabonba",
+    "frozenlist", "idna", "multidict", "propcache", "requests", "tzlocal", "urllib3", "websocket", "yarl",
+}  # fmt: skip
+"""The SDKs of the products that every function uses, and what they load."""
+
+OLDER = {"_cffi_backend", "async_timeout", "exceptiongroup"}
+"""What some of them load on an older Python, or with another build of the same."""
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[str]]]:
+    """Function -> step -> the top-level modules of installed packages that it loaded, each in a process of its own."""
+    cloud = LocalCloud.from_world(SAMPLES / "story" / "world.yaml")
+    folder: Path = tmp_path_factory.mktemp("cold")
+    known = packages_distributions()
+    with serving(cloud) as url, ThreadPoolExecutor(2) as threads:
+        environment = environment_of(folder, url)
+        found = threads.map(lambda function: steps_of(function, environment), EVENTS)
+        return {
+            function: {step: {one for one in each["modules"] if one in known} for step, each in steps.items()}
+            for function, steps in zip(EVENTS, found, strict=True)
+        }
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_importing_a_handler_loads_no_sdk(loaded: dict[str, dict[str, set[str]]], function: str) -> None:
+    """Exactly this, and a module that creeps in is named here."""
+    assert loaded[function]["import"] - BY_STRUCTLOG == IMPORT
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_initialize_loads_what_the_first_event_uses(loaded: dict[str, dict[str, set[str]]], function: str) -> None:
+    """Exactly the SDKs that this function uses; then its first event waits for none."""
+    assert loaded[function]["initialize"] - OLDER == READY
+    assert loaded[function]["first event"] == set()
+
+
+def test_the_list_of_all_sdks_is_whole() -> None:
+    """The measure that imports are compared with has every SDK that the project depends on."""
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    named = pyproject.partition("dependencies = [")[2].partition("]")[0]
+    needed = {
+        line.split(">")[0].strip(' "') for line in named.splitlines() if "alibabacloud-" in line or "aliyun-" in line
+    }
+    have = {"aliyun-fc2" if one == "fc2" else one.split(".")[0].replace("_", "-") for one in SDKS}
+    assert needed - {"alibabacloud-tea-openapi"} == have
