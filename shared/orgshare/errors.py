@@ -66,6 +66,10 @@ class IncompleteRead(OrgshareError):
     """A list could not be read to the end, or its rows contradict its total: nothing may be concluded from it."""
 
 
+class TooLarge(ConfigurationError):
+    """An object is larger than anybody wants to read, so nothing of it was taken."""
+
+
 class StopRun(OrgshareError):
     """The run cannot go on: the organization cannot be read or the state is not ours. Nothing more is done."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from orgshare.signals import Signal
+from orgshare.signals.model import Signal
 from orgshare.words import Shard
 
 

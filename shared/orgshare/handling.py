@@ -28,7 +28,7 @@ from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
 from orgshare.report.telling import tell
 from orgshare.settings import POLICY, read_settings
-from orgshare.signals import Signal, parse, worker_request
+from orgshare.signals import Signal, senders_of, take_in, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.passing import follow
 from orgshare.way.runtime import Runtime
@@ -72,10 +72,10 @@ def worker(event: bytes, context: Any) -> str:
 
 def reconcile(event: bytes, context: Any) -> str:
     """A timer asks for a sweep: the work goes to ``worker``, in this process."""
-    parsed = parse(event)
-    log = json_log(function="reconcile", request_id=getattr(context, "request_id", ""))
-    log.info("signal", why=list(parsed.signal.why), ignored=list(parsed.ignored))
-    return worker(worker_request(parsed.signal).encode(), context)
+    with _opened(context) as surroundings:
+        log = json_log(function="reconcile", request_id=getattr(context, "request_id", ""))
+        signal = _taken_in(event, surroundings, log)
+    return worker(worker_request(signal).encode(), context)
 
 
 def respond(
@@ -86,11 +86,8 @@ def respond(
     Raises ``Unfinished`` where another try may finish the work, and whatever a person has to mend.
     """
     log = json_log(function=function, request_id=getattr(context, "request_id", ""))
-    parsed = parse(event)
-    for reason in parsed.ignored:
-        log.info("ignored", reason=reason)
-    log.info("signal", why=list(parsed.signal.why))
-    report, unfinished = _run(parsed.signal, context, opened, log)
+    with opened(context) as surroundings:
+        report, unfinished = _run(_taken_in(event, surroundings, log), surroundings, log)
     if unfinished:
         raise Unfinished(unfinished)
     return msgspec.json.encode(report).decode()
@@ -103,29 +100,35 @@ def _opened(context: Any) -> AbstractContextManager[Runtime]:
     return runtime(read_settings(os.environ, context=context), budget=budget)
 
 
-def _run(
-    signal: Signal, context: Any, opened: Callable[[Any], AbstractContextManager[Runtime]], log: Any
-) -> tuple[dict[str, Any], str]:
+def _taken_in(event: bytes, surroundings: Runtime, log: Any) -> Signal:
+    """What an event asks to look at, with a line for everything in it that was ignored."""
+    parsed = take_in(event, senders_of(surroundings.policy), surroundings.cloud.read_object)
+    for reason in parsed.ignored:
+        log.info("ignored", reason=reason)
+    log.info("signal", why=list(parsed.signal.why))
+    return parsed.signal
+
+
+def _run(signal: Signal, surroundings: Runtime, log: Any) -> tuple[dict[str, Any], str]:
     """The report of a run, and what another try may finish."""
-    with opened(context) as surroundings:
-        if signal.empty:
-            directory = surroundings.state.beginning.directory
-            plan = plan_document(Plan(), about(surroundings.policy, directory))
-            return not_applied_document(plan, calls={}), ""
-        log = log.bind(run=surroundings.run)
-        began = surroundings.now()
-        try:
-            applied = follow(surroundings, signal)
-        except OutOfTime as error:
-            raise Unfinished(f"{error}; what it was asked for waits beside its shards") from error
-        except OrgshareError as error:
-            tell(surroundings, error, log)
-            raise
-        report = apply_document(applied, calls=surroundings.cloud.calls())
-        log_run(log, applied, report, began=began, ended=surroundings.now())
-        keep_report(surroundings, applied, report, why=signal.why, began=began, log=log)
-        tell(surroundings, applied, log)
-        return report, _unfinished(applied)
+    if signal.empty:
+        directory = surroundings.state.beginning.directory
+        plan = plan_document(Plan(), about(surroundings.policy, directory))
+        return not_applied_document(plan, calls=surroundings.cloud.calls()), ""
+    log = log.bind(run=surroundings.run)
+    began = surroundings.now()
+    try:
+        applied = follow(surroundings, signal)
+    except OutOfTime as error:
+        raise Unfinished(f"{error}; what it was asked for waits beside its shards") from error
+    except OrgshareError as error:
+        tell(surroundings, error, log)
+        raise
+    report = apply_document(applied, calls=surroundings.cloud.calls())
+    log_run(log, applied, report, began=began, ended=surroundings.now())
+    keep_report(surroundings, applied, report, why=signal.why, began=began, log=log)
+    tell(surroundings, applied, log)
+    return report, _unfinished(applied)
 
 
 def _unfinished(applied: Applied) -> str:

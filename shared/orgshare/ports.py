@@ -184,6 +184,16 @@ def at_once() -> None:
     """Nothing stands against a call."""
 
 
+class ReadObject(Protocol):
+    """Reads a file of a trail, or of whatever others put into a bucket for us."""
+
+    def __call__(self, bucket: str, name: str, *, region: str | None, most: int) -> bytes | None:
+        """Its bytes, or ``None`` if it is not there; ``TooLarge`` if there are more than ``most``.
+
+        ``region`` is where the bucket is looked for first, if anybody knows.
+        """
+
+
 class Cloud(Protocol):
     """Everything that is reached with one set of credentials."""
 
@@ -201,6 +211,9 @@ class Cloud(Protocol):
 
     def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
+
+    def read_object(self, bucket: str, name: str, *, region: str | None, most: int) -> bytes | None:
+        """A file of a trail that was put into a bucket: a ``ReadObject``."""
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from localcloud.inprocess import in_process
 from localcloud.server import serving
 from orgshare import __version__
 from orgshare.alibaba.calls import Calls
-from orgshare.alibaba.cloud import Credentials
+from orgshare.alibaba.cloud import AlibabaCloud, Credentials
 from orgshare.alibaba.storage import ObjectStorage
 from orgshare.errors import (
     ConfigurationError,
@@ -30,11 +31,13 @@ from orgshare.errors import (
     NoAnswer,
     OrgshareError,
     Refused,
+    TooLarge,
     TryAgain,
 )
-from orgshare.ports import ObjectStore
+from orgshare.policy.model import DirectoryReader, Policy
+from orgshare.ports import ObjectStore, ReadObject
 from orgshare.wiring import check_store
-from tests.support.cloud import FAR, MANAGEMENT, OWNER, SHOP, START, Clients, key_of, start, world
+from tests.support.cloud import FAR, MANAGEMENT, OWNER, REGION, SHOP, START, Clients, key_of, start, world
 from tests.support.objects import BUCKETS, FAR_BUCKET, NEAR_BUCKET, SUSPENDED, VERSIONED, Objects
 
 NOON = datetime.fromtimestamp(START, timezone.utc)
@@ -588,3 +591,109 @@ def test_versioning_that_is_switched_on_later_stops_the_first_put(store: ObjectS
     cloud.patch({"buckets": {NEAR_BUCKET: {"versioning": "enabled"}}})
     with pytest.raises(ConfigurationError, match=r"versioning of the bucket was switched on.*without it"):
         store.put_new("second", b"2")
+
+
+# --- files that others put
+
+
+def reader(*, account: str = OWNER, local_cloud: str = "http://127.0.0.1:9") -> ReadObject:
+    """What reads files of a trail, for one account."""
+    policy = Policy(
+        deployment="d", mode="observe", state="/state", directory=DirectoryReader(MANAGEMENT), owners=(), rules=()
+    )
+    cloud = AlibabaCloud(
+        policy,
+        Credentials(key_of(account), "local"),
+        local_cloud=local_cloud,
+        run="r7",
+        now=lambda: NOON,
+        calls=patient(),
+    )
+    return cloud.read_object
+
+
+KEY = "a-b/AliyunLogs/Actiontrail/cn-hangzhou/2026/11/21/Actiontrail_cn-hangzhou_1_1002_6_2310_x.gz"
+
+
+@pytest.mark.parametrize(("bucket", "region"), [(NEAR_BUCKET, REGION), (NEAR_BUCKET, None), (FAR_BUCKET, REGION)])
+def test_a_file_is_read_wherever_it_is_put(cloud: LocalCloud, bucket: str, region: str | None) -> None:
+    """In the region that is told, in the central one if none is, and where storage says that the bucket is."""
+    Objects(bucket=bucket, region=FAR if bucket == FAR_BUCKET else REGION).put(KEY, b"0123456789")
+    seen: list[LogEntry] = []
+    cloud.on_request(seen.append)
+    assert reader()(bucket, KEY, region=region, most=10) == b"0123456789"
+    assert reader()(bucket, "other", region=region, most=10) is None
+    assert all(f"orgshare/{__version__} run/r7" in one.agent for one in seen)
+    assert {one.action for one in seen} == {"GetObject"}
+
+
+def test_a_file_that_is_too_large_is_not_read(cloud: LocalCloud) -> None:
+    """One byte more than is wanted, and the size is said instead; of a large one hardly more is fetched."""
+    Objects().put(KEY, b"x" * 11)
+    with pytest.raises(TooLarge, match=f"trail file oss://{NEAR_BUCKET}/{KEY}: larger than 10 bytes"):
+        reader()(NEAR_BUCKET, KEY, region=REGION, most=10)
+    assert reader()(NEAR_BUCKET, KEY, region=REGION, most=11) == b"x" * 11
+    assert cloud.calls["oss:GetObject"] == 2
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "no-answer", "lost-answer", "malformed"])
+def test_a_file_is_read_again_when_its_answer_is_not_whole(cloud: LocalCloud, kind: str) -> None:
+    """What is cut off on its way is no truncated file."""
+    Objects().put(KEY, b"0123456789")
+    broken(cloud, kind, "oss:GetObject", times=2)
+    assert reader()(NEAR_BUCKET, KEY, region=REGION, most=100) == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("account", "bucket", "told"),
+    [
+        (SHOP, NEAR_BUCKET, f"trail file oss://{NEAR_BUCKET}/{KEY}: .*AccessDenied.*need oss:GetObject for acs:oss"),
+        (OWNER, "nobodys", f"trail file oss://nobodys/{KEY}: .*NoSuchBucket.*remove the trigger"),
+    ],
+)
+def test_a_bucket_that_may_not_be_read_is_a_persons_to_mend(
+    cloud: LocalCloud, account: str, bucket: str, told: str
+) -> None:
+    """The one permission that reading takes is named, and nothing of a state."""
+    with pytest.raises(ConfigurationError, match=told):
+        reader(account=account)(bucket, KEY, region=REGION, most=10)
+
+
+def test_a_file_is_read_over_a_real_socket(url: str) -> None:
+    """In blocks, and checked as a whole."""
+    content = bytes(range(256)) * 10_000
+    writer = storage(FAR_BUCKET, prefix="", local_cloud=url)
+    writer.put_new(KEY, content)
+    writer.close()
+    assert reader(local_cloud=url)(FAR_BUCKET, KEY, region=FAR, most=len(content)) == content
+    with pytest.raises(TooLarge):
+        reader(local_cloud=url)(FAR_BUCKET, KEY, region=FAR, most=len(content) - 1)
+
+
+class Packing(BaseHTTPRequestHandler):
+    """Says that what it has is packed, as storage does of an object that was put so, and not how long it is."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("x-oss-hash-crc64ecma", "1")
+        self.end_headers()
+        self.wfile.write(gzip.compress(b"0123456789" * 1000))
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is said on standard error."""
+
+
+def test_a_file_that_is_unpacked_on_its_way_is_still_bounded() -> None:
+    """Whether trails put their files so is not documented: the content is taken, and the sum is not of it."""
+    with HTTPServer(("127.0.0.1", 0), Packing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        read = reader(local_cloud=f"http://127.0.0.1:{server.server_port}")
+        try:
+            assert read(NEAR_BUCKET, KEY, region=REGION, most=10_000) == b"0123456789" * 1000
+            with pytest.raises(TooLarge):
+                read(NEAR_BUCKET, KEY, region=REGION, most=9_999)
+        finally:
+            server.shutdown()
+            thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import os
@@ -14,12 +15,13 @@ import pytest
 
 from localcloud import LogEntry, RealClock
 from localcloud.inprocess import in_process
-from orgshare.errors import ConfigurationError
+from orgshare.errors import ConfigurationError, NoAnswer
 from orgshare.handling import Unfinished
 from orgshare.record.lease import Lease
-from orgshare.signals import MalformedEvent, Signal
+from orgshare.signals import MalformedEvent, Signal, parse
 from orgshare.words import Shard
-from tests.support.trial import OWNER, REGION, A, B, Trial, policy, rule, world
+from tests.support.objects import Objects
+from tests.support.trial import MANAGEMENT, OWNER, REGION, STRANGER, A, B, Trial, policy, rule, world
 
 ROOT = Path(__file__).parents[2]
 HANDBOOK = ROOT.parent / "shared" / "events"
@@ -28,6 +30,8 @@ NAMES = ("membership", "image", "reconcile", "worker")
 KEY, SECRET = "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"
 GOLD = "m-gold0000000000000001"
 MOVED, REMOVED, CREATED, INVITED = "1000000000000005", "1000000000000006", "1000000000000015", "1000000000000016"
+MORE_CREATED = ("1000000000000017", "1000000000000018")
+TRAIL_BUCKET = "acme-audit-trail"
 
 
 def function(name: str) -> ModuleType:
@@ -70,6 +74,8 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     document["directory"]["members"] |= {
         account: {"name": f"n{account[-2:]}", "folder": "fd-prod"} for account in (MOVED, REMOVED, CREATED, INVITED)
     }
+    document["outsiders"] += MORE_CREATED
+    document["buckets"] = {TRAIL_BUCKET: {"owner": OWNER, "region": REGION}}
     document["images"] = {
         f"m-gold000000000000000{n}": {
             "service": "ecs", "owner": OWNER, "region": REGION, "name": f"gold-{n}", "tags": {"share": "org"},
@@ -193,6 +199,128 @@ def test_an_event_of_an_unknown_kind_is_logged_and_ignored(trial: Trial, capsys:
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in lines if line["event"] == "ignored"] == ["ignored"]
     assert sum(trial.cloud.calls.values()) == 0
+
+
+def put_trail_file(*, without: str = "nothing") -> None:
+    """The sample of a trail file, where the sample of a notice says that it is; some of its records may be left out."""
+    (put,) = json.loads(sample("trail-notice"))["events"]
+    records = json.loads((SAMPLES.parent / "trail" / "accounts-created.json").read_bytes())
+    content = json.dumps([one for one in records if one.get("responseElements", {}).get(without) is None])
+    bucket = Objects(key="LOCALIMAGES", region=REGION, bucket=TRAIL_BUCKET)
+    bucket.put(put["oss"]["object"]["key"], gzip.compress(content.encode()))
+
+
+def logged(captured: pytest.CaptureFixture[str], event: str) -> list[str]:
+    """What was said of ignored events, or of why there is a look."""
+    lines = map(json.loads, captured.readouterr().err.splitlines())
+    return [line.get("reason") or "; ".join(line["why"]) for line in lines if line["event"] == event]
+
+
+@pytest.mark.parametrize("event", ["trail-notice", "trail-notice-eventbridge"])
+@pytest.mark.parametrize("name", ["membership", "reconcile"])
+def test_accounts_that_a_trail_file_tells_of_get_their_images(trial: Trial, event: str, name: str) -> None:
+    """A notice names a file, the file tells of three accounts, and the cloud is as the policy wants."""
+    handled("reconcile", sample("timer"))
+    put_trail_file()
+    joined = {account: {"name": "new", "folder": "fd-prod"} for account in (CREATED, *MORE_CREATED)}
+    trial.patch(directory={"members": joined})
+    report = handled(name, sample(event))
+    assert [has(trial, account) for account in joined] == [ALL, ALL, ALL]
+    assert report["summary"]["gained"] == 9
+    assert all(accounts == {MOVED, REMOVED, A, B, *joined} for accounts in trial.access().values())
+    again = handled(name, sample(event))
+    assert (again["changes"], again["failed"]) == ([], [])
+
+
+def test_a_trail_file_of_what_is_not_so_changes_nothing(trial: Trial) -> None:
+    """Accounts that a file tells of and that are not there get nothing."""
+    handled("reconcile", sample("timer"))
+    put_trail_file()
+    before = trial.access()
+    assert handled("membership", sample("trail-notice"))["changes"] == []
+    assert trial.access() == before
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_trail_file_without_news_costs_one_call(
+    trial: Trial, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    """A file that is gone, or of nothing that succeeded: said in a line, and the organization is not asked for."""
+    if there:
+        put_trail_file(without="Account")
+    before = dict(trial.cloud.calls)
+    report = handled("membership", sample("trail-notice"))
+    assert (report["changes"], report["calls"]) == ([], {"oss:GetObject": 1})
+    assert sum(trial.cloud.calls.values()) == sum(before.values()) + 1
+    said = "2 of 3 records are of no interest" if there else "it is not there (any more)"
+    assert any(line.startswith("oss://acme-audit-trail/") and line.endswith(said) for line in logged(capsys, "ignored"))
+
+
+def test_a_trail_file_that_we_may_not_read_is_a_persons_to_mend(trial: Trial) -> None:
+    """The platform delivers the notice to where a person sees it, with the permission that is missing."""
+    trial.patch(buckets={TRAIL_BUCKET: {"owner": MANAGEMENT, "region": REGION}})
+    with pytest.raises(ConfigurationError, match=r"trail file .*AccessDenied.*need oss:GetObject"):
+        handled("membership", sample("trail-notice"))
+
+
+def test_storage_that_does_not_answer_is_worth_another_try(trial: Trial) -> None:
+    """The handler raises, and the platform tries again."""
+    put_trail_file()
+    trial.patch(faults=[{"operation": "oss:GetObject", "kind": "no-answer", "every": 1}])
+    with pytest.raises(NoAnswer):
+        handled("membership", sample("trail-notice"))
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("image-available", f"foreign: Image:StateChange of {GOLD} to Available (event 5a3c0f10-"),
+        ("image-created-actiontrail", "foreign: Ecs CreateImage (event 5a3c0f10-"),
+        (
+            "share-association",
+            f"foreign: AssociationStatusChange of Image {GOLD} for {MOVED} to Associated (event 5a3c",
+        ),
+        ("account-created", "foreign: ResourceDirectoryMaster CreateResourceAccount (event 5a3c0f10-"),
+        ("account-invited-accepted", "foreign: ResourceDirectoryMaster AcceptHandshake (event 5a3c0f10-"),
+    ],
+)
+def test_an_event_of_foreign_accounts_is_dropped_with_a_line(
+    trial: Trial, capsys: pytest.CaptureFixture[str], event: str, said: str
+) -> None:
+    """Nobody is asked about anything, and the log says whose it was."""
+    text = sample(event).replace(OWNER.encode(), STRANGER.encode()).replace(MANAGEMENT.encode(), STRANGER.encode())
+    report = handled("image", text)
+    assert (report["changes"], report["calls"], sum(trial.cloud.calls.values())) == ([], {}, 0)
+    (line,) = logged(capsys, "ignored")
+    assert line.startswith(said)
+    assert STRANGER in line
+
+
+def test_our_own_calls_come_back_as_a_line_and_no_look(trial: Trial, capsys: pytest.CaptureFixture[str]) -> None:
+    """The record names this program and its run as the user agent."""
+    assert handled("image", sample("own-call-actiontrail"))["calls"] == {}
+    assert logged(capsys, "ignored") == ["our own: Ecs ModifyImageSharePermission of run 4f1d2c3b5a69"]
+
+
+def test_the_name_that_calls_carry_is_the_one_that_is_known_as_ours(trial: Trial) -> None:
+    """What the SDKs make of our name is what a record has."""
+    agents: set[str] = set()
+    trial.cloud.on_request(lambda entry: agents.add(entry.agent))
+    handled("reconcile", sample("timer"))
+    put_trail_file()
+    handled("membership", sample("trail-notice"))
+    event = json.loads(sample("image-created-actiontrail"))
+    ours = {agent for agent in agents if "orgshare" in agent}
+    assert len(ours) > 1
+    for agent in ours:
+        event["data"]["userAgent"] = agent
+        assert parse(json.dumps(event)).ignored
+
+
+def test_what_a_share_reached_is_looked_at(trial: Trial) -> None:
+    """The account that was told does not own the image; its owner is known, so the image is looked at."""
+    assert handled("image", sample("share-association"))["summary"]["images"] == 1
+    assert trial.access()[GOLD]
 
 
 @pytest.mark.parametrize("event", [b"", b"{", b"\xff", b'"text"', b'{"type":"ecs:Image:StateChange","data":{}}'])

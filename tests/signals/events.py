@@ -37,3 +37,35 @@ def state_change(content: object, **more: object) -> dict[str, Any]:
 def payload(event: object) -> bytes:
     """The event as the platform hands it over."""
     return json.dumps(event).encode()
+
+
+def put(key: str, **more: Any) -> dict[str, Any]:
+    """What object storage says of a file that was put."""
+    return {
+        "eventName": "ObjectCreated:PutObject",
+        "eventSource": "acs:oss",
+        "region": "cn-hangzhou",
+        "oss": {"bucket": {"name": "acme-trail"}, "object": {"key": key, "size": 1}},
+        **more,
+    }
+
+
+def notice(*events: object) -> dict[str, Any]:
+    """A notice of a trigger of object storage."""
+    return {"events": list(events)}
+
+
+def association(**more: object) -> dict[str, Any]:
+    """A change of an image's place in a resource share."""
+    data = {
+        "resourceShareId": "rs-1",
+        "resourceOwnerAccountId": OWNER,
+        "targetAccountId": "3",
+        "resourceType": "Image",
+        "resourceId": "m-1",
+        "associationStatus": "Associated",
+        **more,
+    }
+    subject = f"acs:resourcesharing:cn-beijing:{OWNER}:resourceshare/rs-1"
+    kind = "resourcemanager:ResourceSharing:AssociationStatusChange"
+    return envelope(kind, data, subject=subject, aliyunaccountid="3", aliyunregionid="cn-hangzhou")

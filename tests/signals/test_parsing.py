@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orgshare.errors import OrgshareError
-from orgshare.signals import ImageAt, MalformedEvent, Parsed, Signal, parse, worker_request
-from tests.signals.events import envelope, payload, record, state_change, timer
+from orgshare.signals import ANYBODY, ImageAt, MalformedEvent, Parsed, Senders, Signal, parse, together, worker_request
+from tests.signals.events import association, envelope, notice, payload, put, record, state_change, timer
 
 KEYS = [
     "orgshare", "type", "specversion", "id", "source", "subject", "data", "triggerTime",
@@ -18,7 +18,8 @@ KEYS = [
     "ResourceType", "ResourceId", "ResourceId.1", "DestinationRegionId", "RegionId", "Account",
     "Handshake", "TargetType", "TargetEntity", "shards", "images", "accounts", "everything", "why",
     "region", "owner", "aliyunaccountid", "aliyunregionid", "recipientAccountId", "task",
-    "resourceId", "userId", "eventId",
+    "resourceId", "userId", "eventId", "events", "eventSource", "oss", "bucket", "object", "key",
+    "resourceOwnerAccountId", "targetAccountId", "userAgent", "aliyunoriginalaccountid", "MasterAccountId",
 ]  # fmt: skip
 WORDS = [
     "", "ecs", "Ecs", "ECS", "ResourceManager", "image", "Account", "Image:StateChange",
@@ -26,7 +27,10 @@ WORDS = [
     "resourcemanager:ActionTrail:ConsoleOperation", "CreateImage", "CopyImage", "DeleteImage",
     "TagResources", "MoveAccount", "AcceptHandshake", "CreateCloudAccount", "DeleteFolder", "m-1",
     "1000000000000002", "cn-hangzhou", '{"task":"reconcile"}', '{"owner":"1"}', "ecs/1/cn-hangzhou",
-    "a b", "\n", "acs:ecs:cn-hangzhou:1:image/m-1",
+    "a b", "\n", "acs:ecs:cn-hangzhou:1:image/m-1", "acs:oss", "ObjectCreated:PutObject", "acme-trail",
+    "oss:ObjectCreated:PutObject", "AliyunLogs%2FActiontrail", "orgshare/1 run/2", "AssociateResourceShare",
+    "resourcemanager:ResourceSharing:AssociationStatusChange", "ResourceSharing", "Image",
+    "AliyunLogs/Actiontrail/rd-1/1/cn-a/2026/11/21/Actiontrail_x.gz",
 ]  # fmt: skip
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS)
 
@@ -58,6 +62,10 @@ WHOLE = [
     envelope("ecs:Image:StateChange", {"imageId": "m-1", "currentState": "Available"}, aliyunregionid="cn-a"),
     state_change({"imageId": "m-1"}, resourceId="acs:ecs:cn-hangzhou:1:image/m-1", userId="1", regionId="cn-a"),
     timer('{"task": "reconcile", "owner": "1", "region": "cn-a"}'),
+    association(),
+    notice(put("AliyunLogs/Actiontrail/rd-1/1/cn-a/2026/11/21/Actiontrail_x.gz")),
+    envelope("oss:ObjectCreated:PutObject", put("AliyunLogs/Actiontrail/cn-a/2026/11/21/Actiontrail_x.gz")),
+    record("DeleteResourceShare", "ResourceSharing", requestParameters={"RegionId": "cn-a"}),
     {
         "orgshare": {
             "accounts": ["1"],
@@ -96,9 +104,12 @@ def _damaged(draw: st.DrawFn) -> object:
     return event
 
 
-def _check(event: bytes | str) -> None:
+OURS = Senders("1", frozenset({"1", "1000000000000002"}))
+
+
+def _check(event: bytes | str, senders: Senders = ANYBODY) -> None:
     try:
-        parsed = parse(event)
+        parsed = parse(event, senders)
     except MalformedEvent as error:
         message = str(error)
         assert message.isprintable()
@@ -106,7 +117,7 @@ def _check(event: bytes | str) -> None:
     else:
         assert isinstance(parsed, Parsed)
         assert parse(worker_request(parsed.signal)) == Parsed(parsed.signal)
-        assert parsed.signal.why or parsed.ignored or "orgshare" in str(event)
+        assert parsed.signal.why or parsed.ignored or parsed.files or "orgshare" in str(event)
         assert all(line.isprintable() and len(line) < 1000 for line in parsed.ignored)
 
 
@@ -135,10 +146,23 @@ def test_that_any_text_is_parsed_or_malformed(event: str) -> None:
 
 
 @settings(deadline=None)
-@given(ANYTHING | _damaged() | st.lists(_damaged(), max_size=3))
-def test_that_any_json_is_parsed_or_malformed(event: object) -> None:
+@given(ANYTHING | _damaged() | st.lists(_damaged(), max_size=3), st.sampled_from([ANYBODY, OURS]))
+def test_that_any_json_is_parsed_or_malformed(event: object, senders: Senders) -> None:
     """JSON of any form, and good events of which a part is missing or wrong, are parsed or malformed too."""
-    _check(json.dumps(event))
+    _check(json.dumps(event), senders)
+
+
+@settings(deadline=None)
+@given(st.lists(_damaged(), min_size=1, max_size=4), st.sampled_from([ANYBODY, OURS]))
+def test_that_a_list_says_what_its_events_say_together(events: list[Any], senders: Senders) -> None:
+    """A list of events is what each of them is alone, merged; one that is malformed makes the list so."""
+    try:
+        alone = [parse(payload(one), senders) for one in events]
+    except MalformedEvent:
+        with pytest.raises(MalformedEvent):
+            parse(payload(events), senders)
+    else:
+        assert parse(payload(events), senders) == parse(payload([*events, *events]), senders) == together(alone)
 
 
 def test_that_a_list_is_one_signal() -> None:
@@ -205,7 +229,7 @@ def test_that_what_is_no_event_raises(event: bytes | str, says: str) -> None:
         ({}, "an empty object"),
         ([], "a list of no events"),
         ({"": 1}, "unknown kind: an object with the keys "),
-        ({"events": [{"eventSource": "acs:oss"}]}, "unknown kind: an object with the keys events"),
+        ({"events": [{"eventSource": "acs:cdn"}]}, "unknown kind: a notice of acs:cdn: None"),
         ({"b\n": 1, "a": 2}, "unknown kind: an object with the keys a, b?"),
         (
             {"name": "Instance:StateChange", "product": "ECS"},

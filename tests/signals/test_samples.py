@@ -3,12 +3,25 @@ from pathlib import Path
 
 import pytest
 
-from orgshare.signals import ImageAt, Parsed, Signal, parse
+from orgshare.signals import ImageAt, Parsed, Senders, Signal, TrailFile, parse, trails
 from orgshare.words import Shard
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "localcloud" / "samples" / "events"
 HANDBOOK = ROOT.parent / "shared" / "events"
+
+MANAGEMENT, OWNER = "1000000000000001", "1000000000000002"
+SENDERS = Senders(MANAGEMENT, frozenset({OWNER}))
+TRAIL = ROOT / "localcloud" / "samples" / "trail"
+TRAIL_FILE = TrailFile(
+    "acme-audit-trail",
+    (
+        f"org-audit/AliyunLogs/Actiontrail/rd-local1/{MANAGEMENT}/cn-hangzhou/2026/11/21/"
+        "Actiontrail_cn-hangzhou_20261121090500_1002_6_2310_9f86d081884c7d659a2feaa0c55ad015.gz",
+    ),
+    "cn-hangzhou",
+    MANAGEMENT,
+)
 
 OURS = "5a3c0f10-7d2e-4b61-9c55-0000000000"
 THEIRS = "7c1d3e5a-0000-4000-8000-000000000001"
@@ -53,6 +66,16 @@ EXPECTED_OF_SAMPLES = {
     "account-removed.json": _accounts(
         "1000000000000006", why=f"RemoveCloudAccount of 1000000000000006 (event {OURS}08)"
     ),
+    "own-call-actiontrail.json": _nothing("our own: Ecs ModifyImageSharePermission of run 4f1d2c3b5a69"),
+    "share-association.json": _images(
+        ("m-gold0000000000000001", "cn-hangzhou", OWNER),
+        why=(
+            "AssociationStatusChange of Image m-gold0000000000000001 for 1000000000000005 to Associated "
+            f"(event {OURS}12)",
+        ),
+    ),
+    "trail-notice.json": Parsed(files=(TRAIL_FILE,)),
+    "trail-notice-eventbridge.json": Parsed(files=(TRAIL_FILE,)),
     "timer.json": Parsed(Signal(everything=True, why=("timer hourly-sweep at 2026-11-21T10:00:00Z",))),
     "worker.json": Parsed(
         Signal(
@@ -100,7 +123,7 @@ EXPECTED_OF_THE_HANDBOOK = {
         "unknown kind: aliyuncvc:MeetingEvent:MemberOperate (event 45ef4dewdwe1-7c35-447a-bd93-fab****)"
     ),
     "eventbridge-resourcesharing-associationstatuschange.json": _nothing(
-        "unknown kind: resourcemanager:ResourceSharing:AssociationStatusChange "
+        "of no interest: AssociationStatusChange of CapacityReservation crp-wz***ds for 22***22 to Associated "
         "(event 45ef4dewdwe1-7c35-447a-bd93-fab****)"
     ),
     "eventbridge-testeventpattern-config.json": _nothing(
@@ -189,7 +212,27 @@ def handbook() -> Path:
 @pytest.mark.parametrize("name", EXPECTED_OF_SAMPLES)
 def test_that_a_sample_says_what_to_look_at(name: str) -> None:
     """Each of our sample events parses to exactly the signal that it was written for."""
-    assert parse((SAMPLES / name).read_bytes()) == EXPECTED_OF_SAMPLES[name]
+    event = (SAMPLES / name).read_bytes()
+    assert parse(event) == parse(event, SENDERS) == EXPECTED_OF_SAMPLES[name]
+
+
+def test_that_the_sample_of_a_trail_file_tells_of_three_accounts() -> None:
+    """Three accounts were created; one call failed, and the other records are of no interest."""
+    content = (TRAIL / "accounts-created.json").read_bytes()
+    assert trails.parse(content, TRAIL_FILE, SENDERS) == Parsed(
+        Signal(
+            accounts=frozenset({"1000000000000015", "1000000000000017", "1000000000000018"}),
+            why=tuple(
+                f"CreateResourceAccount of 10000000000000{account} (event 8E4B27D1-63AF-5C0E-A9D4-00000000010{number})"
+                for number, account in ((1, 15), (2, 17), (4, 18))
+            ),
+        ),
+        (
+            f"{TRAIL_FILE}: 2 of 6 records are of no interest",
+            "failed with LimitExceeded.Account: ResourceDirectoryMaster CreateResourceAccount "
+            "(event 8E4B27D1-63AF-5C0E-A9D4-000000000103)",
+        ),
+    )
 
 
 @pytest.mark.parametrize("name", EXPECTED_OF_THE_HANDBOOK)
@@ -210,5 +253,5 @@ def test_that_no_payload_of_the_handbook_is_left_out(handbook: Path) -> None:
 
 def test_that_samples_hold_no_keys() -> None:
     """No sample carries an access key, not even a masked one."""
-    texts = [p.read_text().lower() for p in SAMPLES.iterdir()]
+    texts = [p.read_text().lower() for p in (*SAMPLES.iterdir(), *TRAIL.iterdir())]
     assert not any(word in text for text in texts for word in ("accesskey", "ltai", "secret", "securitytoken"))

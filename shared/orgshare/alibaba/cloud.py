@@ -100,6 +100,7 @@ class AlibabaCloud:
         self._policy = policy
         self._credentials = credentials
         self._local_cloud = local_cloud
+        self._run = run
         self._agent = f"orgshare/{__version__} run/{run}"
         self._session = f"orgshare-{run}"
         self._now = now
@@ -143,6 +144,26 @@ class AlibabaCloud:
         """The resource shares of one shard, through the owner's role if the policy names one."""
         config = self._config(self._as(self._policy.owner(shard.owner).role), shard.region)
         return ResourceShares(sharing_client(config), self._lane(shard.owner, shard.region, before_write))
+
+    def read_object(self, bucket: str, name: str, *, region: str | None, most: int) -> bytes | None:
+        """A file of a trail that was put into a bucket."""
+        from orgshare.alibaba.storage import TRAIL, ObjectStorage  # it builds on this module
+
+        storage = ObjectStorage(
+            bucket,
+            "",
+            credentials=self._credentials,
+            calls=self._calls,
+            run=self._run,
+            local_cloud=self._local_cloud,
+            region=region or CENTRAL_REGION,
+            called=f"trail file oss://{bucket}/{name}",
+            use=TRAIL,
+        )
+        try:
+            return storage.get(name, most=most)
+        finally:
+            storage.close()
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""

@@ -1,4 +1,4 @@
-"""A bucket of Object Storage Service as the store of a deployment's state.
+"""A bucket of Object Storage Service as the store of a deployment's state, and as where others put files for us.
 
 A put never overwrites: it carries ``x-oss-forbid-overwrite``, which OSS answers with FileAlreadyExists where the name
 is taken (https://www.alibabacloud.com/help/en/oss/user-guide/http-status-code-409). After that answer, and after every
@@ -33,7 +33,7 @@ from msgspec import Struct
 from orgshare import __version__
 from orgshare.alibaba.calls import OURSELVES, Calls, one_line, required
 from orgshare.alibaba.cloud import CENTRAL_REGION, CONNECT_TIMEOUT, READ_TIMEOUT, Credentials, silence_sdks
-from orgshare.errors import ConfigurationError, CredentialsRefused, Malformed, NoAnswer, Refused
+from orgshare.errors import ConfigurationError, CredentialsRefused, Malformed, NoAnswer, Refused, TooLarge
 from orgshare.permissions import PERMISSIONS, action_of
 from orgshare.ports import Listing, StoredObject
 
@@ -50,7 +50,22 @@ _EXPIRED = frozenset({"SecurityTokenExpired", "AccessKeyIdAndSecurityTokenNotMat
 _NO_ERROR_DOCUMENT = "BadErrorResponse"
 """What the SDK calls the code of a refusal that it cannot read."""
 
-_ACTIONS = [permission.action for permission in PERMISSIONS["runner"] if permission.action.startswith("oss:")]
+_BLOCK = 2**20
+"""Bytes that are read at a time."""
+
+
+class Use(Struct, frozen=True):
+    """What a bucket is used for: the actions that it takes, and what to do if there is no such bucket."""
+
+    actions: tuple[str, ...]
+    no_bucket: str
+
+
+STATE = Use(
+    tuple(permission.action for permission in PERMISSIONS["runner"] if permission.action.startswith("oss:")),
+    "create the bucket, without versioning, or mend its name in the policy",
+)
+TRAIL = Use(("oss:GetObject",), "remove the trigger that tells of files in it")
 
 
 class ObjectStorage:
@@ -73,6 +88,7 @@ class ObjectStorage:
         local_cloud: str | None = None,
         region: str = CENTRAL_REGION,
         called: str = "",
+        use: Use = STATE,
     ) -> None:
         silence_sdks()
         self._bucket = bucket
@@ -83,6 +99,7 @@ class ObjectStorage:
         self._local_cloud = local_cloud
         self._region = region
         self._called = called or f"state {self}"
+        self._use = use
         self._http: Any = None
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -113,7 +130,7 @@ class ObjectStorage:
     def get(self, name: str, *, most: int | None = None) -> bytes | None:
         """An object's bytes, checked against the sum that OSS keeps of them, or ``None``.
 
-        One of more than ``most`` bytes is not read; it is a ``ConfigurationError``.
+        One of more than ``most`` bytes is not read; it is ``TooLarge``.
         """
         from alibabacloud_oss_v2 import GetObjectRequest
         from alibabacloud_oss_v2.crc import Crc64
@@ -123,11 +140,9 @@ class ObjectStorage:
 
         def call(client: Any) -> bytes:
             found = client.get_object(request)
-            size = required(found.content_length, operation, "Content-Length")
-            if most is not None and size > most:
-                found.body.close()
-                raise ConfigurationError(f"{self._called}: larger than {most:,} bytes")
-            content = bytes(found.body.read())
+            content = self._content(found, most)
+            if found.content_encoding:  # stored as packed, and unpacked on its way: the sum is of something else
+                return content
             kept = required(found.hash_crc64, operation, "x-oss-hash-crc64ecma")
             made = Crc64(0)
             made.update(content)
@@ -141,6 +156,20 @@ class ObjectStorage:
             if refusal.code == "NoSuchKey":
                 return None
             raise
+
+    def _content(self, found: Any, most: int | None) -> bytes:
+        if most is None:
+            return bytes(found.body.read())
+        told = found.content_length or 0
+        content = bytearray()
+        with found.body as body:
+            for block in body.iter_bytes(block_size=_BLOCK) if told <= most else ():
+                content += block
+                if len(content) > most:
+                    break
+        if max(told, len(content)) > most:
+            raise TooLarge(f"{self._called}: larger than {most:,} bytes")
+        return bytes(content)
 
     def listed(self, prefix: str, *, most: int | None = None) -> Listing:
         """The first objects directly under a prefix; ``now`` is the time of the first page.
@@ -311,11 +340,12 @@ class ObjectStorage:
         if code in _EXPIRED:
             raise CredentialsRefused(f"{text}; check the credentials") from error
         remedy = {
-            "NoSuchBucket": "create the bucket, without versioning, or mend its name in the policy",
+            "NoSuchBucket": self._use.no_bucket,
             "InvalidBucketName": "mend the bucket's name in the policy",
             "AccessDenied": (
-                f"a policy of {OURSELVES} has to allow {action_of(operation)}; they need {', '.join(_ACTIONS)} for "
-                f"acs:oss:*:*:{self._bucket} and what is in it, in the account whose bucket it is"
+                f"a policy of {OURSELVES} has to allow {action_of(operation)}; they need "
+                f"{', '.join(self._use.actions)} for acs:oss:*:*:{self._bucket} and what is in it, "
+                "in the account whose bucket it is"
             ),
             "RequestTimeTooSkewed": "set this machine's clock",
         }.get(code)

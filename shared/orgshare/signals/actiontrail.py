@@ -4,6 +4,15 @@ A record says that a call was accepted, not that it has taken effect: the image 
 later. Nearly every field is absent in some documented record, ``responseElements`` among them, and a failed
 call is recorded like any other. A record of no interest is not read far enough to be malformed.
 https://www.alibabacloud.com/help/doc-detail/28819.html
+
+Calls of this program itself come back as records, too: what they changed is known, so they ask for no look, and those
+of one run share one line in the log. Whoever names itself like this program hides a call until the next sweep, no
+longer.
+
+A call of the directory belongs to the management account, a call of images or resource shares to an owner. Only an
+invitation is accepted by whom it was sent to (https://help.aliyun.com/zh/resource-management/developer-reference/
+api-resourcedirectorymaster-2022-04-19-accepthandshake): that record belongs to an account that was nobody's before, so
+what counts is whose invitation it was, where the record says it.
 """
 
 from __future__ import annotations
@@ -11,16 +20,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from orgshare.signals.model import (
+    ANYBODY,
     Id,
     ImageAt,
     MalformedEvent,
     MaybeId,
     Parsed,
+    Senders,
     Signal,
     ignored,
     line,
@@ -38,6 +49,7 @@ class _Identity(Struct, rename="camel"):
 class _Record(Struct, rename="camel"):
     event_name: str
     error_code: Any = None
+    user_agent: Any = None
     acs_region: MaybeId = None
     recipient_account_id: MaybeId = None
     user_identity: _Identity | None = None
@@ -47,11 +59,15 @@ class _Record(Struct, rename="camel"):
 
 
 class _Call(Struct):
-    """A record of a call that succeeded; ``account`` is the one in which it happened, where that is known."""
+    """A record of a call that succeeded; ``account`` is the one in which it happened, where that is known.
+
+    ``sender`` is the account that an envelope says it certainly came from.
+    """
 
     record: _Record
     event: str
     account: str | None
+    sender: str | None
 
     @property
     def name(self) -> str:
@@ -177,78 +193,134 @@ def _everybody(call: _Call) -> Parsed:
     return call.look(everything=True)
 
 
+def _changed_share(call: _Call) -> Parsed:
+    # Which images are in the share, only the cloud can say, and one share serves many.
+    region = call.region
+    if call.account and region:
+        return call.look(shards=frozenset({Shard("ecs", call.account, region)}))
+    return _no_interest(call, "nowhere")
+
+
 def _no_interest(call: _Call, of: str) -> Parsed:
     return ignored(f"of no interest: {call.name} {line(of)} (event {line(call.event) or '?'})")
 
 
-_Reader = Callable[[_Call], Parsed]
+def _not_management(call: _Call, senders: Senders) -> str:
+    return senders.not_management(call.sender, call.account)
 
-_ECS: Mapping[str, _Reader] = MappingProxyType(
+
+def _not_invited_by_management(call: _Call, senders: Senders) -> str:
+    return senders.not_management(call.answered("Handshake", "MasterAccountId"))
+
+
+def _no_owner(call: _Call, senders: Senders) -> str:
+    return senders.no_owner(call.sender, call.account)
+
+
+class _Kind(NamedTuple):
+    """How a call is read, and what makes its record foreign."""
+
+    read: Callable[[_Call], Parsed]
+    foreign: Callable[[_Call, Senders], str]
+
+
+_ECS: Mapping[str, _Kind] = MappingProxyType(
     {
-        "CreateImage": _new_image,
-        "ImportImage": _new_image,
-        "CopyImage": _copied_image,
-        "CancelCopyImage": _named_image,
-        "DeleteImage": _named_image,
-        "ModifyImageAttribute": _named_image,
-        "ModifyImageSharePermission": _named_image,
-        "TagResources": _tagged_images,
-        "UntagResources": _tagged_images,
+        "CreateImage": _Kind(_new_image, _no_owner),
+        "ImportImage": _Kind(_new_image, _no_owner),
+        "CopyImage": _Kind(_copied_image, _no_owner),
+        "CancelCopyImage": _Kind(_named_image, _no_owner),
+        "DeleteImage": _Kind(_named_image, _no_owner),
+        "ModifyImageAttribute": _Kind(_named_image, _no_owner),
+        "ModifyImageSharePermission": _Kind(_named_image, _no_owner),
+        "TagResources": _Kind(_tagged_images, _no_owner),
+        "UntagResources": _Kind(_tagged_images, _no_owner),
     }
 )
 
-_DIRECTORY: Mapping[str, _Reader] = MappingProxyType(
+_SHARING: Mapping[str, _Kind] = MappingProxyType(
     {
-        "CreateResourceAccount": _new_account,
-        "CreateCloudAccount": _new_account,
-        "AcceptHandshake": _accepted_invitation,
-        "MoveAccount": _named_account,
-        "RemoveCloudAccount": _named_account,
-        "DeleteAccount": _named_account,
-        "UpdateAccount": _named_account,
-        "TagResources": _tagged_accounts,
-        "UntagResources": _tagged_accounts,
-        "CreateFolder": _everybody,
-        "UpdateFolder": _everybody,
-        "DeleteFolder": _everybody,
+        "AssociateResourceShare": _Kind(_changed_share, _no_owner),
+        "CreateResourceShare": _Kind(_changed_share, _no_owner),
+        "DeleteResourceShare": _Kind(_changed_share, _no_owner),
+        "DisassociateResourceShare": _Kind(_changed_share, _no_owner),
+        "UpdateResourceShare": _Kind(_changed_share, _no_owner),
+    }
+)
+
+_DIRECTORY: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "CreateResourceAccount": _Kind(_new_account, _not_management),
+        "CreateCloudAccount": _Kind(_new_account, _not_management),
+        "AcceptHandshake": _Kind(_accepted_invitation, _not_invited_by_management),
+        "MoveAccount": _Kind(_named_account, _not_management),
+        "RemoveCloudAccount": _Kind(_named_account, _not_management),
+        "DeleteAccount": _Kind(_named_account, _not_management),
+        "UpdateAccount": _Kind(_named_account, _not_management),
+        "TagResources": _Kind(_tagged_accounts, _not_management),
+        "UntagResources": _Kind(_tagged_accounts, _not_management),
+        "CreateFolder": _Kind(_everybody, _not_management),
+        "UpdateFolder": _Kind(_everybody, _not_management),
+        "DeleteFolder": _Kind(_everybody, _not_management),
+        **_SHARING,  # listed among the events of Resource Management, too
     }
 )
 """https://alibabacloud.com/help/en/actiontrail/product-overview/audit-events-of-resource-management"""
 
-_SERVICES: Mapping[str, Mapping[str, _Reader]] = MappingProxyType(
+_SERVICES: Mapping[str, Mapping[str, _Kind]] = MappingProxyType(
     {
         "ecs": _ECS,
         "resourcemanager": _DIRECTORY,  # API 2020-03-31
         "resourcedirectory": _DIRECTORY,
         "resourcedirectorymaster": _DIRECTORY,  # API 2022-04-19
+        "resourcesharing": _SHARING,
     }
 )
 """The resource directory is served under two names; which of them its records carry is not documented."""
 
-
-def knows(service: str) -> bool:
-    """Whether some records of this service are of interest."""
-    return service.lower() in _SERVICES
+_OURS = re.compile(r"(?:\A|[\s/])orgshare/\S+(?: run/(\S+))?")
+"""How this program names itself and its run to every API; an SDK puts its own name and a space or stroke in front."""
 
 
-def parse(record: dict[str, Any], *, service: str = "", event: str = "", account: str | None = None) -> Parsed:
+def knows(service: str, name: str | None = None) -> bool:
+    """Whether some records of this service are of interest, or those of one of its calls."""
+    calls = _SERVICES.get(service.lower())
+    return calls is not None and (name is None or name in calls)
+
+
+def parse(
+    record: dict[str, Any],
+    senders: Senders = ANYBODY,
+    *,
+    service: str = "",
+    event: str = "",
+    account: str | None = None,
+    sender: str | None = None,
+) -> Parsed:
     """What an audit record says to look at.
 
-    ``service``, ``event`` (its id) and ``account`` are what an envelope said of it.
+    ``service``, ``event`` (its id), ``account`` (whose it is) and ``sender`` (whose it certainly is) are what its
+    envelope said of it.
     """
     event = event or str(record.get("eventId") or "")
     service = str(record.get("serviceName") or service)
     name = record.get("eventName")
-    about = f"{line(service) or 'no service'} {line(name)} (event {line(event) or '?'})"
+    call_name = f"{line(service) or 'no service'} {line(name)}"
+    about = f"{call_name} (event {line(event) or '?'})"
     if not knows(service):
         return ignored(f"of no interest: {about}")
     if not isinstance(name, str):
         raise MalformedEvent(f"a record of {line(service)}: expected eventName as text")
-    reader = _SERVICES[service.lower()].get(name)
-    if reader is None:
+    kind = _SERVICES[service.lower()].get(name)
+    if kind is None:
         return ignored(f"of no interest: {about}")
     read_ = read(record, _Record, name)
     if read_.error_code:  # an accepted call has none, or an empty one
         return ignored(f"failed with {line(read_.error_code)}: {about}")
+    if ours := _OURS.search(str(read_.user_agent or "")):
+        return ignored(f"our own: {call_name} of run {line(ours[1] or '?')}")
     caller = plain(read_.user_identity.account_id) if read_.user_identity else None
-    return reader(_Call(read_, event, plain(read_.recipient_account_id) or account or caller))
+    call = _Call(read_, event, plain(read_.recipient_account_id) or account or caller, sender)
+    if foreign := kind.foreign(call, senders):
+        return ignored(f"foreign: {about}: {foreign}")
+    return kind.read(call)

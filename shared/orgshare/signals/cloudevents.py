@@ -1,4 +1,4 @@
-"""Events of EventBridge: an envelope around a state change of an image or around an audit record.
+"""Events of EventBridge: an envelope around a state change, an audit record, or a notice of a file.
 
 Only ``id``, ``source``, ``type`` and ``data`` are certain; times come in several formats and are not read.
 That the state change of an image has the type ``ecs:Image:StateChange``, and that audit records of the
@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from orgshare.signals import actiontrail, images
-from orgshare.signals.model import MaybeId, Parsed, ignored, line, plain, read
+from orgshare.signals import actiontrail, images, notices, sharing
+from orgshare.signals.model import MaybeId, Parsed, Senders, ignored, line, plain, read
 
 _ACTIONTRAIL_TYPE = re.compile(r"(.+):ActionTrail:(?:ApiCall|ConsoleOperation|AliyunServiceEvent)")
 """https://www.alibabacloud.com/help/en/eventbridge/user-guide/actiontrail-events"""
@@ -37,10 +37,14 @@ class _Envelope(Struct):
     @property
     def account(self) -> str | None:
         # An event that another account's bus forwarded has the receiver in aliyunaccountid.
-        return plain(self.aliyunoriginalaccountid) or plain(self.aliyunaccountid)
+        return self.sender or plain(self.aliyunaccountid)
+
+    @property
+    def sender(self) -> str | None:
+        return plain(self.aliyunoriginalaccountid)
 
 
-def parse(event: dict[str, Any]) -> Parsed:
+def parse(event: dict[str, Any], senders: Senders) -> Parsed:
     """What an EventBridge event says to look at; types of no interest are ignored unread."""
     kind = read(event, _Kind, "an EventBridge event").type
     if kind == images.STATE_CHANGE:
@@ -50,12 +54,33 @@ def parse(event: dict[str, Any]) -> Parsed:
             event=envelope.id,
             resource=envelope.subject,
             region=plain(envelope.aliyunregionid),
-            owner=envelope.account,
+            account=envelope.account,
+            sender=envelope.sender,
+            senders=senders,
         )
+    if kind == sharing.ASSOCIATION_CHANGE:
+        envelope = read(event, _Envelope, line(kind))
+        return sharing.association_change(
+            envelope.data,
+            event=envelope.id,
+            resource=envelope.subject,
+            region=plain(envelope.aliyunregionid),
+            senders=senders,
+        )
+    if kind.startswith(notices.PUT_OBJECT):
+        envelope = read(event, _Envelope, line(kind))
+        return notices.parse_one(envelope.data, name=kind, region=plain(envelope.aliyunregionid))
     trail = _ACTIONTRAIL_TYPE.fullmatch(kind)
     if trail and (actiontrail.knows(trail.group(1)) or actiontrail.knows(_service(event))):
         envelope = read(event, _Envelope, line(kind))
-        return actiontrail.parse(envelope.data, service=trail.group(1), event=envelope.id, account=envelope.account)
+        return actiontrail.parse(
+            envelope.data,
+            senders,
+            service=trail.group(1),
+            event=envelope.id,
+            account=envelope.account,
+            sender=envelope.sender,
+        )
     return ignored(f"unknown kind: {line(kind)} (event {line(event.get('id') or '?')})")
 
 

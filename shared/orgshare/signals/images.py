@@ -7,17 +7,26 @@ https://help.aliyun.com/zh/ecs/user-guide/image-event-notification
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from msgspec import Struct
 
-from orgshare.signals.model import Id, ImageAt, MaybeId, Parsed, Signal, ignored, line, plain, read
+from orgshare.signals.model import (
+    Id,
+    ImageAt,
+    MaybeId,
+    Parsed,
+    Senders,
+    Signal,
+    ignored,
+    line,
+    place,
+    plain,
+    read,
+)
 
 STATE_CHANGE = "ecs:Image:StateChange"
 """The type on EventBridge, and the product and name in CloudMonitor."""
-
-_RESOURCE = re.compile(r"acs:ecs:((?!\.)[!-.0-9;-~]*):((?!\.)[!-.0-9;-~]*):image/.*", re.DOTALL)
 
 
 class _Content(Struct, rename="camel"):
@@ -33,7 +42,7 @@ class _SystemEvent(Struct, rename="camel"):
     user_id: MaybeId = None
 
 
-def parse_cloudmonitor(event: dict[str, Any]) -> Parsed:
+def parse_cloudmonitor(event: dict[str, Any], senders: Senders) -> Parsed:
     """What a system event pushed by CloudMonitor says to look at; names of no interest are ignored unread.
 
     https://www.alibabacloud.com/help/en/ecs/user-guide/subscribe-to-system-event-notifications
@@ -47,17 +56,30 @@ def parse_cloudmonitor(event: dict[str, Any]) -> Parsed:
         event=system.id or "",
         resource=system.resource_id,
         region=plain(system.region_id),
-        owner=plain(system.user_id),
+        account=plain(system.user_id),
+        senders=senders,
     )
 
 
 def state_change(
-    content: dict[str, Any], *, event: str, resource: str | None, region: str | None, owner: str | None
+    content: dict[str, Any],
+    *,
+    event: str,
+    resource: str | None,
+    region: str | None,
+    account: str | None,
+    sender: str | None = None,
+    senders: Senders,
 ) -> Parsed:
-    """A look at the image in ``content``. Its resource name knows best where it is: events get forwarded."""
+    """A look at the image in ``content``. Its resource name knows best where it is: events get forwarded.
+
+    ``account`` is the one that the event came from, ``sender`` the one that a forwarded event certainly came from.
+    """
     change = read(content, _Content, STATE_CHANGE)
     image = str(change.image_id)
-    if place := _RESOURCE.fullmatch(resource or ""):
-        region, owner = place.group(1) or region, place.group(2) or owner
-    why = f"Image:StateChange of {image} to {line(change.current_state) or '?'} (event {line(event) or '?'})"
-    return Parsed(Signal(images=frozenset({ImageAt(image, region, owner)}), why=(why,)))
+    there, whose = place(resource, "image")
+    owner = whose or account
+    what = f"Image:StateChange of {image} to {line(change.current_state) or '?'} (event {line(event) or '?'})"
+    if foreign := senders.no_owner(sender, owner):
+        return ignored(f"foreign: {what}: {foreign}")
+    return Parsed(Signal(images=frozenset({ImageAt(image, there or region, owner)}), why=(what,)))

@@ -1,4 +1,4 @@
-"""What a signal is, and the few checks that all parsers share.
+"""What a signal is, whose events count, and the few checks that all parsers share.
 
 Ids go from here into calls, names of stored objects and logs, so one that holds a space, a slash or a control
 character, or begins with a dot, is malformed. Beyond that nothing is assumed of their form, because the vendor's
@@ -7,6 +7,7 @@ forms differ and change.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from orgshare.errors import OrgshareError
+from orgshare.policy.model import Policy
 from orgshare.words import Shard
 
 T = TypeVar("T")
@@ -65,11 +67,70 @@ class Signal(Struct, frozen=True):
 NOTHING = Signal()
 
 
+class Senders(Struct, frozen=True):
+    """Whose events are worth a look: the management account's for membership, the owners' for images.
+
+    ``None`` is anybody. This spares looks and keeps the log calm; it protects nothing, because a signal says only
+    where to look. So an event that does not say whose it is passes.
+    """
+
+    management: str | None = None
+    owners: frozenset[str] | None = None
+
+    def not_management(self, *accounts: str | None) -> str:
+        """Why an event that these accounts have to do with is foreign to the organization, or nothing."""
+        return next(
+            (
+                f"{line(account)} is not the management account {self.management}"
+                for account in accounts
+                if account and self.management is not None and account != self.management
+            ),
+            "",
+        )
+
+    def no_owner(self, *accounts: str | None) -> str:
+        """Why an event that these accounts have to do with is of no image of ours, or nothing."""
+        return next(
+            (
+                f"{line(account)} is no owner of the policy"
+                for account in accounts
+                if account and self.owners is not None and account not in self.owners
+            ),
+            "",
+        )
+
+
+ANYBODY = Senders()
+
+
+def senders_of(policy: Policy) -> Senders:
+    """Whose events a policy makes worth a look."""
+    return Senders(policy.directory.account, frozenset(owner.account for owner in policy.owners))
+
+
+class TrailFile(NamedTuple):
+    """A file of audit records that was put into a bucket.
+
+    ``keys`` are the names that it may have, the likely one first: whether a notice writes them URL-encoded is not
+    documented. ``account`` is whose records it holds, if its name tells.
+    """
+
+    bucket: str
+    keys: tuple[str, ...]
+    region: str | None = None
+    account: str | None = None
+
+    def __str__(self) -> str:
+        return line(f"oss://{self.bucket}/{self.keys[0]}", 400)
+
+
 class Parsed(Struct, frozen=True):
-    """What a payload came to: the signal of all its events, and a line for each event that was ignored."""
+    """What a payload came to: the signal of all its events, a line for each event that was ignored, and the trail
+    files that have to be read before anybody knows what they say."""
 
     signal: Signal = NOTHING
     ignored: tuple[str, ...] = ()
+    files: tuple[TrailFile, ...] = ()
 
 
 def merge(signals: Iterable[Signal]) -> Signal:
@@ -84,6 +145,16 @@ def merge(signals: Iterable[Signal]) -> Signal:
     )
 
 
+def together(parts: Iterable[Parsed]) -> Parsed:
+    """One outcome of several payloads; what came twice is in it once."""
+    all_ = tuple(parts)
+    return Parsed(
+        merge(part.signal for part in all_),
+        tuple(dict.fromkeys(reason for part in all_ for reason in part.ignored)),
+        tuple(dict.fromkeys(file for part in all_ for file in part.files)),
+    )
+
+
 def ignored(reason: str) -> Parsed:
     """An event that asks for nothing, and why."""
     return Parsed(ignored=(reason,))
@@ -91,8 +162,13 @@ def ignored(reason: str) -> Parsed:
 
 def decode(text: bytes | str, what: str) -> object:
     """The JSON in the text, or ``MalformedEvent`` whatever else is in it."""
+    return decode_as(text, object, what)
+
+
+def decode_as(text: bytes | str | msgspec.Raw, as_: type[T], what: str) -> T:
+    """The JSON in the text in the form that ``as_`` declares, or ``MalformedEvent`` whatever else is in it."""
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(text, type=as_)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MalformedEvent(f"{what}: {line(error, 300)}") from error
 
@@ -121,6 +197,15 @@ def named(tree: dict[str, Any] | None, *path: str, what: str) -> str | None:
             return None
         value, what = read(value, dict[str, Any], what).get(key), f"{what}: {key}"
     return plain(read(value, cast("type[str | int | None]", MaybeId), what))
+
+
+_RESOURCE = re.compile(r"acs:[a-z]+:((?!\.)[!-.0-9;-~]{0,128}):((?!\.)[!-.0-9;-~]{0,128}):([a-z]+)/.*", re.DOTALL)
+
+
+def place(resource: str | None, kind: str) -> tuple[str | None, str | None]:
+    """Region and account in the name of a resource of a kind, as ``acs:ecs:REGION:ACCOUNT:image/ID`` has them."""
+    found = _RESOURCE.fullmatch(resource or "")
+    return (found[1] or None, found[2] or None) if found and found[3] == kind else (None, None)
 
 
 def line(text: object, most: int = 120) -> str:
