@@ -105,8 +105,11 @@ class ShareService(Protocol):
     def share_by_id(self, share: str) -> ResourceShare | None:
         """One of the owner's own resource shares, without its rows."""
 
-    def rows(self, kind: AssociationKind, token: str, *, share: str | None = None) -> TokenPage[AssociationRow]:
-        """One page of images (kind Resource) or targets, of all shares or of one; rows that are over stay for days."""
+    def rows(
+        self, kind: AssociationKind, token: str, *, share: str | None = None, entity: str | None = None
+    ) -> TokenPage[AssociationRow]:
+        """One page of images (kind Resource) or targets, of all shares or of one, or of a single image or target; rows
+        that are over stay for days."""
 
     def create(self, name: str, tags: Tags) -> ResourceShare:
         """An empty resource share that only members of the organization can be targets of. Not idempotent."""

@@ -159,6 +159,16 @@ def test_rows_of_one_share_alone_can_be_read(begin: Begin) -> None:
     assert len(shares.rows("Target", "").rows) == 2
 
 
+def test_the_row_of_one_image_or_target_alone_can_be_read(begin: Begin) -> None:
+    """Of a share with more in it, and of none that does not have it."""
+    begin(resource_shares={"rs-a": {**HAND, "images": [ONE, TWO], "targets": ["fd-prod", SHOP]}})
+    shares = service()
+
+    assert [r.association.entity for r in shares.rows("Resource", "", share="rs-a", entity=TWO).rows] == [TWO]
+    assert [r.association.entity for r in shares.rows("Target", "", share="rs-a", entity=SHOP).rows] == [SHOP]
+    assert shares.rows("Target", "", share="rs-a", entity="fd-test").rows == ()
+
+
 def test_sharing_that_is_not_enabled_is_read_as_such(begin: Begin) -> None:
     """Whether the organization allows sharing comes with the reading."""
     local = begin()

@@ -63,8 +63,10 @@ class Service:
         return TokenPage(tuple(self.shares_there[number : number + 1]),
                          str(number + 1) if number + 1 < len(self.shares_there) else "")  # fmt: skip
 
-    def rows(self, kind: AssociationKind, token: str, *, share: str | None = None) -> TokenPage[AssociationRow]:
-        assert share == SHARE
+    def rows(
+        self, kind: AssociationKind, token: str, *, share: str | None = None, entity: str | None = None
+    ) -> TokenPage[AssociationRow]:
+        assert (share, entity) == (SHARE, None)
         self.readings.append(kind)
         if self.reading_fails:
             raise TryAgain("throttled", code="Throttling")

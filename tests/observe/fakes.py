@@ -55,15 +55,18 @@ class FakeShares:
         hidden: Iterable[ResourceShare] = (),
         late: Iterable[ResourceShare] = (),
         late_from: int = 2,
+        unlisted: Iterable[Association] = (),
         enabled: bool = True,
     ) -> None:
-        """``hidden`` shares are never listed and found by id; ``late`` ones are listed from a later reading on."""
+        """``hidden`` shares are never listed and found by id; ``late`` ones are listed from a later reading on.
+        ``unlisted`` rows are shown only to whoever asks for them alone."""
         self.listed = list(shares)
         self.images = [AssociationRow(f"rs-{of}", association) for of, association in images]
         self.targets = [AssociationRow(f"rs-{of}", association) for of, association in targets]
         self.hidden = list(hidden)
         self.late = list(late)
         self.late_from = late_from
+        self.unlisted = list(unlisted)
         self.is_enabled = enabled
         self.readings = 0
         self.asked: list[str] = []
@@ -83,10 +86,13 @@ class FakeShares:
         self.asked.append(share)
         return next((one for one in (*self.listed, *self.late, *self.hidden) if one.id == share), None)
 
-    def rows(self, kind: AssociationKind, token: str, *, share: str | None = None) -> TokenPage[AssociationRow]:
-        self.calls.append(kind)
+    def rows(
+        self, kind: AssociationKind, token: str, *, share: str | None = None, entity: str | None = None
+    ) -> TokenPage[AssociationRow]:
+        self.calls.append(kind if entity is None else f"{kind} {entity}")
         rows = self.images if kind == "Resource" else self.targets
-        return self._page([one for one in rows if share in (None, one.share)], token)
+        known = [one for one in rows if share in (None, one.share) and entity in (None, one.association.entity)]
+        return self._page([one for one in known if entity is not None or one.association not in self.unlisted], token)
 
     def create(self, name: str, tags: Tags) -> ResourceShare:
         raise AssertionError("nothing here asks for this")

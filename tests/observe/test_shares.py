@@ -221,3 +221,61 @@ def test_shares_that_the_cloud_calls_deleted_are_named() -> None:
     """By their rows in the listing or, where a known one is not listed, by its id; of others nothing is said."""
     service = FakeShares([share("a"), share("b", "Deleted"), share("c", "Deleted")], hidden=[share("d", "Deleted")])
     assert read(service, "a", "b", "d", "e").deleted == {"rs-b", "rs-c", "rs-d"}
+
+
+def hiding(*unlisted: Association) -> FakeShares:
+    """A share with three images and a target, some of which no listing shows, and another one."""
+    return FakeShares(
+        [share("a"), share("b")],
+        images=[("a", row("m-1")), ("a", row("m-2")), ("a", row("m-3")), ("b", row("m-2"))],
+        targets=[("a", row("fd-1")), ("b", row("fd-1"))],
+        unlisted=unlisted,
+    )
+
+
+def expecting(*entities: str) -> dict[str, dict[str, str]]:
+    """What the ledger has of the first share."""
+    return {"rs-a": dict.fromkeys(entities, "2026-11-01")}
+
+
+@pytest.mark.parametrize("entity", ["m-3", "fd-1"])
+def test_a_row_of_ours_that_is_there_and_not_listed_shows_that_the_listing_lies(entity: str) -> None:
+    """It is asked for alone after each listing that lacks it; then nothing is concluded from any of them."""
+    service = hiding(row(entity))
+    why = f"{entity} is in rs-a, which a question for it alone shows, and it is not listed, in each of 4 readings"
+
+    with pytest.raises(IncompleteRead, match=why):
+        read_sharing(service, SHARD, (), expecting("m-1", "m-3", "fd-1"))
+
+    alone = f"Resource {entity}" if entity == "m-3" else f"Target {entity}"
+    assert [call for call in service.calls if " " in call] == [alone] * 4
+
+
+def test_a_row_of_ours_that_nobody_shows_is_not_there() -> None:
+    """It is not listed, and not there for who asks for it alone; one of a share that is not listed is not asked for."""
+    service = hiding()
+    expected = {**expecting("m-1", "m-9", "1000000000000009"), "rs-gone": {"m-8": ""}}
+
+    sharing = read_sharing(service, SHARD, (), expected)
+
+    assert entities(sharing.shares[0].images) == ["m-1", "m-2", "m-3"]
+    assert [call for call in service.calls if " " in call] == ["Resource m-9", "Target 1000000000000009"]
+
+
+def test_a_row_of_ours_that_is_listed_as_over_is_over_if_it_is_the_same() -> None:
+    """An older row of the same image says nothing of the one that we made."""
+    over = [("a", row("m-1", "Disassociated", "2026-11-01")), ("a", row("m-2", "Disassociated", "2026-10-01"))]
+    service = FakeShares([share("a")], images=[*over, ("a", row("m-3", "Failed", "2026-11-01"))])
+
+    read_sharing(service, SHARD, (), expecting("m-1", "m-2", "m-3"))
+
+    assert [call for call in service.calls if " " in call] == ["Resource m-2"]
+
+
+def test_the_first_that_are_missing_are_asked_for_alone() -> None:
+    """Thousands of images that somebody took out of a share are not thousands of calls."""
+    service = FakeShares([share("a")])
+
+    read_sharing(service, SHARD, (), expecting(*(f"m-{number:03}" for number in range(90))))
+
+    assert [call for call in service.calls if " " in call] == [f"Resource m-{number:03}" for number in range(20)]

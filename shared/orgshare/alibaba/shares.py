@@ -108,8 +108,11 @@ class ResourceShares:
             raise
         return next((row for row in rows if row.id == share), None)
 
-    def rows(self, kind: AssociationKind, token: str, *, share: str | None = None) -> TokenPage[AssociationRow]:
-        """One page of images (kind Resource) or targets, of all shares or of one; rows that are over stay for days.
+    def rows(
+        self, kind: AssociationKind, token: str, *, share: str | None = None, entity: str | None = None
+    ) -> TokenPage[AssociationRow]:
+        """One page of images (kind Resource) or targets, of all shares or of one, or of a single image or target; rows
+        that are over stay for days.
 
         Resources that are something else than images are left out; one that does not say what it is may be an image.
         """
@@ -119,6 +122,8 @@ class ResourceShares:
             max_results=PAGE_SIZE,
             next_token=token or None,
             resource_share_ids=None if share is None else [share],
+            resource_id=entity if kind == "Resource" else None,
+            target=entity if kind == "Target" else None,
         )
 
         def call() -> TokenPage[AssociationRow]:

@@ -8,48 +8,80 @@ that failed says why and when.
 
 What can go wrong is a listing that looks complete and is not. Its two halves are held against each other and against
 the shares that the ledger knows: a share that is there and was not shown is an error for the whole shard, never a
-share less. Rows that are missing from a share that was shown cannot be told from rows that were taken out.
+share less. Rows have no total either, so a row of ours that is missing from a share is asked for alone: if it is there,
+the listing lies, and no conclusion is drawn from any of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from orgshare.errors import IncompleteRead
 from orgshare.observe.listing import READ_AGAIN, read_token_list
 from orgshare.ports import AssociationKind, AssociationRow, ShareService
-from orgshare.words import Association, ResourceShare, Shard, Sharing
+from orgshare.words import Association, ResourceShare, Shard, Sharing, is_image
 
 Rows = Mapping[str, tuple[Association, ...]]
+Expected = Mapping[str, Mapping[str, str]]
+"""Rows that should be there: by share and entity the time when each was made, empty where it is not known."""
+
+NOTHING: Expected = MappingProxyType({})
+
+ASKED_ALONE = 20
+"""So many missing images, and so many targets, are asked for alone: enough to show that a listing lies."""
 
 
-def read_sharing(service: ShareService, shard: Shard, known: Iterable[str]) -> Sharing:
+def read_sharing(service: ShareService, shard: Shard, known: Iterable[str], expected: Expected = NOTHING) -> Sharing:
     """All resource shares of a shard that may give access to anybody; a deleted one only while a row of it is live.
 
     Shares are in the order of their ids, their rows in that of their entities. ``known`` are the ids that the ledger
-    has, of shares with rows of ours and of those that we made: one that is not listed is asked for by its id. Raises
-    ``VendorError``; ``IncompleteRead`` when a listing is contradicted by such an answer, or in every reading by rows of
-    a share that it does not show.
+    has, of shares with rows of ours and of those that we made: one that is not listed is asked for by its id.
+    ``expected`` are rows of ours; of those that are not listed the first are asked for alone. Raises ``VendorError``;
+    ``IncompleteRead`` when a listing is contradicted by such an answer, or in every reading by rows of a share that it
+    does not show, or by a row that is there.
     """
     enabled = service.enabled()
-    strangers: list[str] = []
+    strangers, hidden = list[str](), ""
     for _ in range(1 + READ_AGAIN):
         shares = read_token_list(f"resource shares of {shard}", service.shares, lambda share: share.id)
-        images, targets = _rows(service, shard, "Resource"), _rows(service, shard, "Target")
         listed = {share.id for share in shares}
+        ours = {share.id: expected[share.id] for share in shares if share.live and share.id in expected}
+        images = _rows(service, shard, "Resource")
+        hidden = _hidden(service, "Resource", images, ours)
+        targets = _rows(service, shard, "Target")
+        hidden = hidden or _hidden(service, "Target", targets, ours)
         strangers = sorted(_with_live_rows(images, targets) - listed)
-        if not strangers:
+        if not strangers and not hidden:
             deleted = {share.id for share in shares if not share.live}
             deleted |= _deleted_of_absent(service, shard, set(known) - listed)
             whole = (replace(s, images=images.get(s.id, ()), targets=targets.get(s.id, ())) for s in shares)
             return Sharing(tuple(share for share in whole if _matters(share)), enabled, frozenset(deleted))
+    why = f"{_some(strangers)} not listed, but with rows that are not over" if strangers else f"{hidden} is not listed"
     raise IncompleteRead(
-        f"resource shares of {shard}: {_some(strangers)} not listed, but with rows that are not over, in each of "
-        f"{1 + READ_AGAIN} readings; nothing was concluded from it"
+        f"resource shares of {shard}: {why}, in each of {1 + READ_AGAIN} readings; nothing was concluded from it"
     )
+
+
+def _hidden(service: ShareService, kind: AssociationKind, rows: Rows, ours: Expected) -> str:
+    """The first row of ours that a listing does not show, and that is there for whoever asks for it alone."""
+    missing = []
+    for share, entities in sorted(ours.items()):
+        shown = {row.entity: row for row in rows.get(share, ())}
+        for entity, created in sorted(entities.items()):
+            row = shown.get(entity)
+            if is_image(entity) == (kind == "Resource") and (row is None or not (row.live or row.created == created)):
+                missing.append((share, entity))
+    for share, entity in missing[:ASKED_ALONE]:
+        page = partial(service.rows, kind, share=share, entity=entity)
+        alone = read_token_list(f"{entity} in {share}", page, _key)
+        if any(row.association.live for row in alone):
+            return f"{entity} is in {share}, which a question for it alone shows, and it"
+    return ""
 
 
 def _rows(service: ShareService, shard: Shard, kind: AssociationKind) -> Rows:

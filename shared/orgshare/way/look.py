@@ -207,7 +207,8 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
     try:
         service = runtime.cloud.images(shard)
         shares = runtime.cloud.shares(shard)
-        sharing = read_sharing(shares, shard, ledger.shares.keys() | ledger.made)
+        ours = {share: {e: entry.shared_time for e, entry in rows.items()} for share, rows in ledger.shares.items()}
+        sharing = read_sharing(shares, shard, ledger.shares.keys() | ledger.made, ours)
         selections = focus.of_shard(shard)
         ids = frozenset[str]().union(*(selection.images for selection in selections))
         if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
