@@ -83,11 +83,12 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     def intended_again(self, now: datetime) -> Entry:
         """The entry before the same grant is asked for once more, because the last reading did not show it.
 
-        That reading may have been wrong: so the grant that was seen or asked for before is remembered too.
+        That reading may have been wrong: so the grant that was seen or asked for before is remembered too, however
+        long ago that was if nobody looked meanwhile.
         """
         first = None if self.state == "made" else self.first or self.since
-        if first is not None and now - first >= NEVER_VISIBLE:
-            first = None
+        if self.first is not None and now - self.first >= NEVER_VISIBLE:
+            first = self.since
         return replace(self, state="intended", since=now, missing=0, first=first, adopted=False)
 
     def seen(self, grant: Grant, now: datetime) -> Entry:

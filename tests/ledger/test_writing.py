@@ -33,9 +33,15 @@ def test_asking_again_for_what_was_read_back_needs_no_earlier_asking() -> None:
 
 @pytest.mark.parametrize(("age", "remembered"), [(NEVER_VISIBLE - timedelta(seconds=1), True), (NEVER_VISIBLE, False)])
 def test_an_asking_of_a_day_ago_is_forgotten(age: timedelta, remembered: bool) -> None:
-    """What was not visible until then never will be."""
-    again = Entry("accepted", NOW - age).intended_again(NOW)
-    assert again.first == (NOW - age if remembered else None)
+    """What was not visible until then never will be; the asking after it may still be."""
+    again = Entry("accepted", EARLIER, first=NOW - age).intended_again(NOW)
+    assert again.first == (NOW - age if remembered else EARLIER)
+
+
+def test_the_first_reading_that_lacks_what_was_asked_for_may_be_wrong_whenever_it_comes() -> None:
+    """Nobody looked for two days: the grant may have been there all that time."""
+    again = Entry("accepted", NOW - 2 * NEVER_VISIBLE).intended_again(NOW)
+    assert again.first == NOW - 2 * NEVER_VISIBLE
 
 
 @pytest.mark.parametrize(("state", "after"), [("made", "made"), ("accepted", "accepted"), ("intended", "accepted")])

@@ -52,6 +52,40 @@ def test_permissions_that_read_as_empty_do_not_make_our_grants_a_strangers(trial
     assert in_step(t)
 
 
+def test_permissions_that_read_as_empty_a_day_after_nobody_could_read_them_end_no_ownership(trial: Trials) -> None:
+    """What was granted and not read back was there all that time; it is asked for again, and known by its old time."""
+    t = trial()
+    for _ in range(2):
+        with_fault(t, GRANTS, "empty-list", every=2)
+        t.cloud.advance(25 * 3600)
+    t.move(A, "fd-test")
+    t.apply()
+    t.apply()
+    assert t.access() == everywhere(B)
+
+
+ROWS = "resourcesharing:ListResourceShareAssociations"
+
+
+@pytest.mark.parametrize("kind", ["empty-list", "truncated-page"])
+@pytest.mark.parametrize("every", [2, 3, 4])
+def test_rows_of_shares_that_are_not_listed_end_no_ownership(trial: Trials, kind: str, every: int) -> None:
+    """The same list lies in run after run: who has left the audience loses the images by our row all the same."""
+    t = trial(policy=policy(rules=[rule(accounts=[A, B, C], channel="auto")]))
+    t.apply()
+    t.cloud.advance(1000)
+    assert t.access() == everywhere(A, B, C)
+    for _ in range(4):
+        with_fault(t, ROWS, kind, every=every)
+        t.cloud.advance(1000)
+        assert t.access() == everywhere(A, B, C)
+    t.write_policy(policy(rules=[rule(accounts=[A, B], channel="auto")]))
+    t.apply()
+    t.cloud.advance(1000)
+    assert t.access() == everywhere(A, B)
+    assert in_step(t)
+
+
 @pytest.mark.parametrize("lies", [1, 2])
 def test_permissions_that_read_as_empty_do_not_make_a_persons_grants_ours(trial: Trials, lies: int) -> None:
     """What was there before our intention is somebody else's, though our call was accepted."""
