@@ -17,7 +17,7 @@ from orgshare.decide.plan import Finding
 from orgshare.decide.planning import assemble
 from orgshare.decide.shares import audience_key
 from orgshare.ledger import Entry, Ledger, Setback
-from orgshare.policy.model import ImageSelector
+from orgshare.policy.model import ImageSelector, Mode
 from orgshare.words import Association, ImageReading, Pair, Sharing
 from tests.decide.sharing import BRONZE, GOLD, GONE, NAMES, PROVEN, SILVER, THREE, row, share, shared
 from tests.support.facts import (
@@ -349,3 +349,107 @@ def test_who_vanished_or_moved_is_remembered_with_what_may_still_reach_it() -> N
     assert (waiting.associated, waiting.elsewhere) == (frozenset(), frozenset({E}))
     here = coverage_of_images([firm], Reach(ORGANIZATION, "unknown", SETTLED, SETTLED), NOW)
     assert {coverage.perhaps() for coverage in here.values()} == {frozenset({A, B})}
+
+
+def rejecting(*pairs: Pair) -> Facts:
+    """Three images go over to direct grants of two accounts; two more have them by the same share, wanted by nobody."""
+    rules = [rule(folders=["fd-prod"])]
+    of = shared(
+        rules,
+        share("1", targets=[*PROD, "fd-test"]),
+        grants={"m-gold": made(A, B)},
+        readings=[reading(GOLD, A, B), *THREE[1:]],
+    )
+    return replace(of, held=frozenset(pairs), rejected=frozenset(pairs))
+
+
+def test_a_row_that_a_person_wants_to_stay_serves_everybody_who_has_it() -> None:
+    """Its image is granted to nobody, and grants that were made for the change are one channel too many."""
+    before, after = by_name(rejecting()), by_name(rejecting(Pair("m-gold", C)))
+    assert {name: (found.grants, found.redundant) for name, found in before.items()} == {
+        "gold": ((), ()), "silver": ((A, B), ()), "bronze": ((A, B), ()),
+    }  # fmt: skip
+    assert {name: (found.grants, found.redundant) for name, found in after.items()} == {
+        "gold": ((), (A, B)), "silver": ((A, B), ()), "bronze": ((A, B), ()),
+    }  # fmt: skip
+
+
+def test_what_a_row_would_take_is_told_though_a_person_rejected_a_part_of_it() -> None:
+    """The rest of it goes on to be a loss, and the row neither leaves nor waits for anything else."""
+    of = rejecting(Pair("m-gold", C))
+    lost = {name: {loss.pair.account for loss in found.losses} for name, found in by_name(of).items()}
+    assert lost == {"gold": {C, D}, "silver": {C, D}, "bronze": {C, D}}
+    assert cuts(of)["rs-1", "m-gold"] == replace(cuts(rejecting())["rs-1", "m-gold"], block=None, blocked="")
+    found = assemble(of, decide(of), (), rejected=of.rejected)
+    assert [(change.images, change.accounts) for change in found.changes if change.action == "revoke"] == [
+        (("m-gold",), (A, B))
+    ]
+    assert not [change for change in found.changes if change.action == "disassociate" and "m-gold" in change.images]
+    assert [finding.account for finding in found.findings if finding.kind == "rejected"] == [C]
+
+
+def with_share_by_hand(of: Facts) -> Facts:
+    """The same with a share that a person made: gold for the folder above."""
+    by_hand = share("hand", ["m-gold"], ["fd-prod"], tags=frozenset())
+    return replace(of, sharing={SHARD: Sharing((*of.sharing[SHARD].shares, by_hand))})
+
+
+def directly(*, elsewhere: tuple[str, ...] = (), mode: Mode = "enforce", listed: Iterable[str] = ()) -> Facts:
+    """Three images go over to direct grants; gold is in a share by hand as well, for the folder above."""
+    of = shared([rule(folders=["fd-prod"], mode=mode)], share("1", targets=PROD if not elsewhere else (A, B)),
+                readings=[reading(GOLD), reading(SILVER, *listed), reading(BRONZE)])  # fmt: skip
+    of = with_share_by_hand(of)
+    places = dict.fromkeys(elsewhere, ("r-1", "fd-test"))
+    return replace(of, elsewhere=places, settled=of.settled - places.keys())
+
+
+def conflicts(of: Facts) -> dict[str, str]:
+    return {f.image: f.why for f in assemble(of, decide(of), ()).findings if f.kind == "channel-conflict"}
+
+
+def test_whom_another_share_may_or_may_not_reach_keeps_its_image_in_the_share_that_does() -> None:
+    """Nobody knows whether the folder above reaches the subfolder: it would get no grant, so nobody else needs one."""
+    of = directly()
+    assert conflicts(of) == {
+        "m-gold": f"it stays in its resource share, because another resource share may or may not reach account {B}, "
+        "so it gets no direct grant instead"
+    }
+    assert {name: found.grants for name, found in by_name(of).items()} == {
+        "gold": (), "silver": (A, B), "bronze": (A, B),
+    }  # fmt: skip
+    assert blocked(of).keys() == {"m-silver", "m-bronze"}
+
+
+def test_who_moved_lately_is_waited_for_and_is_no_conflict() -> None:
+    """What leaves names it; whether the other share reaches it where it is now is known soon."""
+    of = directly(elsewhere=(B,))
+    assert conflicts(of) == {}
+    assert blocked(of)["m-gold"] == f"account {B} would not have m-gold by anything else"
+
+
+def test_a_target_that_stays_for_one_image_is_told_for_the_others_in_its_share() -> None:
+    """Both are to get another target in place; the one has to stay, so the old target does, for the other as well."""
+    rules = [rule(folders=["fd-test"], channel="auto", images=ids("m-gold", "m-silver")), rule("two", accounts=[B])]
+    of = shared(rules, share("1", ["m-gold", "m-silver"], [*PROD, "fd-test"]), readings=THREE[:2])
+    of = with_share_by_hand(of)
+    found = [f.why for f in assemble(of, decide(of), ()).findings if f.kind == "channel-conflict" and not f.image]
+    why = f"another resource share may or may not reach account {B}, so it gets no direct grant instead"
+    assert f"fd-eu stays in rs-1, also for other images, because m-gold stays: {why}" in found
+    assert all("m-silver" not in cut.images for cut in cuts(of).values())
+
+
+def test_a_mode_that_takes_nothing_away_allows_no_gap() -> None:
+    """Of one image the rows of two accounts may be the share's own, so nobody can see that the change leaves none."""
+    of = directly(mode="add", listed=[A, B])
+    why = f"it cannot be seen whether account {A} has a direct grant already, and mode add allows no gap"
+    assert conflicts(of)["m-silver"] == f"it stays in its resource share, because {why}"
+    assert "m-silver" not in conflicts(directly(listed=[A, B]))
+
+
+def test_who_moved_lately_is_less_sure_by_its_folder_than_by_its_name() -> None:
+    """It is new to us, too, and named by what leaves: the folder that it came to a moment ago may not reach it yet."""
+    of = shared([rule(folders=["fd-test"], channel="auto")], share("1", targets=["fd-test", C]))
+    new = replace(of, settled=of.settled - {C}, established=of.established - {C})
+    assert blocked(new) == {C: ""}
+    moved = replace(new, elsewhere={C: ("r-1", "fd-prod")})
+    assert blocked(moved) == {C: f"account {C} would not have m-bronze by anything else"}

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from orgshare.errors import ConfigurationError
+from orgshare.errors import ConfigurationError, Malformed, StopRun
 from orgshare.focus import EVERYTHING, focus_of
+from orgshare.ports import Listing
 from orgshare.record.history import read_history
 from orgshare.record.lease import Lease
 from orgshare.record.state import State, open_state
@@ -253,6 +254,23 @@ def test_a_state_that_cannot_be_written_stops_before_the_first_call(trial: Trial
     t.begin()
     with pytest.raises(ConfigurationError, match="no space left"):
         apply(t.runtime(state=State(Full(t.folder / "state", t.now), t.state().beginning)), EVERYTHING)
+    assert t.cloud.calls[SHARE] == 0
+
+
+def test_a_state_that_cannot_be_read_stops_the_run(trial: Trials) -> None:
+    """Whatever of it does not answer: nothing is shared, and whoever called the run knows why."""
+
+    class Mute(DirectoryStore):
+        def listed(self, prefix: str, *, most: int | None = None) -> Listing:
+            if prefix == silent:
+                raise Malformed("1 rows instead of KeyCount 2")
+            return super().listed(prefix, most=most)
+
+    t = trial()
+    t.begin()
+    for silent in ("guard", "organization"):  # noqa: B007 - read by the class
+        with pytest.raises(StopRun, match="the state does not answer: 1 rows instead of KeyCount 2"):
+            apply(t.runtime(state=State(Mute(t.folder / "state", t.now), t.state().beginning)), EVERYTHING)
     assert t.cloud.calls[SHARE] == 0
 
 

@@ -53,6 +53,28 @@ class Cuts(Struct, frozen=True):
     kept: Mapping[str, Mapping[str, Mode]]
     undecided: Mapping[str, frozenset[str]]
 
+    def with_rejected(self, rejected: tuple[Cut, ...], before: Cuts) -> Cuts:
+        """These cuts together with those that stay because a person ``rejected`` a part of what they take.
+
+        What such a row would take is told as it is in ``before``, the cuts of all rows that should end: who decides
+        about it sees the whole of it. It waits for nothing but that person.
+        """
+        pairs = {pair for cut in rejected for pair in cut.pairs}
+        lost: dict[str, dict[str, Loss]] = {i: {x.pair.account: x for x in of} for i, of in self.losses.items()}
+        for image, losses in before.losses.items():
+            told = {loss.pair.account: loss for loss in losses if loss.pair in pairs}
+            lost[image] = {**lost.get(image, {}), **told}
+        stays = tuple(replace(cut, blocked="", block=None) for cut in rejected)
+        return Cuts(
+            tuple(sorted((*self.cuts, *stays), key=lambda cut: (cut.share, cut.entity))),
+            {image: tuple(of[account] for account in sorted(of)) for image, of in lost.items()},
+            {image: {**self.kept.get(image, {}), **of} for image, of in {**self.kept, **before.kept}.items()},
+            {
+                image: of | self.undecided.get(image, frozenset())
+                for image, of in {**self.undecided, **before.undecided}.items()
+            },
+        )
+
 
 def cuts_of(
     shares: Iterable[ResourceShare],

@@ -30,6 +30,7 @@ def decide(facts: Facts) -> Decisions:
     audiences = resolve_all(policy, organization, facts.now.date())
     select = selector(policy)
     everybody = frozenset(organization.members)
+    in_place = everybody - facts.elsewhere.keys()  # who moved lately has yet to arrive, whoever else is only new to us
     run = Run(
         facts=facts,
         audiences=audiences,
@@ -38,7 +39,7 @@ def decide(facts: Facts) -> Decisions:
         outsiders=frozenset(p.account for rule in policy.rules for p in rule.audience.partners)
         | {organization.management},
         reach=make_reach(facts),
-        in_time=make_reach(replace(facts, settled=everybody, established=everybody)),
+        in_time=make_reach(replace(facts, settled=in_place, established=everybody)),
     )
     wants: dict[tuple[tuple[int, ...], str], Want] = {}
     cases: dict[Shard, list[Case]] = defaultdict(list)

@@ -35,7 +35,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     ones in the organization. ``elsewhere`` are accounts that vanished from the listing or moved lately, each with the
     folders that it was in before: a resource share may still reach it there. Of the images that were ``passed_over``
     only the rows are known, and not their grants. A ``sweep`` looked at everything. Pairs that are ``held`` are not
-    lost now; pairs that are ``released`` may be gained, because a person approved it.
+    lost now, and of these a person said of the ``rejected`` ones that they stay; pairs that are ``released`` may be
+    gained, because a person approved it.
     """
 
     policy: Policy
@@ -52,4 +53,5 @@ class Facts(Struct, frozen=True, kw_only=True):
     passed_over: tuple[Image, ...] = ()
     proof: Proof = Proof()
     held: frozenset[Pair] = frozenset()
+    rejected: frozenset[Pair] = frozenset()
     released: frozenset[Pair] = frozenset()

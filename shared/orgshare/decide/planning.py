@@ -114,8 +114,9 @@ def running(decisions: Decisions, held: frozenset[Pair]) -> tuple[Loss, ...]:
 
 
 def _directly(decision: ImageDecision, held: frozenset[Pair]) -> list[Loss]:
-    """The losses of an image that a revoke brings about. A grant that stays for a time outlives the share beside it."""
-    ending = decision.ours - decision.lingering.keys() - decision.kept
+    """The losses of an image that a revoke brings about. A grant that stays for a time outlives the share beside it,
+    and one that goes because a share reaches the account as well is no loss."""
+    ending = decision.ours - decision.lingering.keys() - decision.kept - set(decision.redundant)
     return [loss for loss in decision.losses if loss.proven and loss.pair not in held and ends_grant(loss, ending)]
 
 

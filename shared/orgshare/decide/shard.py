@@ -11,7 +11,7 @@ coverage stays, one of ours goes only where sure coverage stays, and everything 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from types import MappingProxyType
 
@@ -48,7 +48,7 @@ from orgshare.words import (
 class Run(Struct, frozen=True):
     """What is the same for every image of a run, worked out once.
 
-    ``in_time`` is whom targets reach for certain once everybody has been in their place for long enough.
+    ``in_time`` is whom targets reach for certain once everybody who did not move lately has been there for long enough.
     """
 
     facts: Facts
@@ -78,6 +78,7 @@ class Ground(Struct, frozen=True):
 
     ``fallback`` are accounts that the directory should serve and lastingly cannot, for ``reason`` and ``why``;
     ``eligible`` may get a direct grant, and ``moving`` are those of them whom only rows that should leave still reach.
+    ``uncertain`` ones are eligible too, and what stays may never be as sure to reach them as what should leave.
     ``missing`` are eligible and reached by nothing that stays, ``unserved`` fell back and may not go direct either,
     ``barred`` are wanted and reached by nothing at all. ``promised`` should be reached by the directory and are not
     yet. ``shared`` are those whom rows of ours reach or may reach, and ``reached`` is how many of the wanted ones are.
@@ -91,6 +92,7 @@ class Ground(Struct, frozen=True):
     why: str
     eligible: frozenset[str]
     moving: frozenset[str]
+    uncertain: frozenset[str]
     missing: frozenset[str]
     unserved: frozenset[str]
     barred: frozenset[str]
@@ -104,20 +106,18 @@ class Ground(Struct, frozen=True):
 def decide_shard(
     run: Run, shard: Shard, cases: Sequence[Case], others: Mapping[str, Want]
 ) -> tuple[list[ImageDecision], ShardDecision]:
-    """Decide for all images of a shard that were read. Of ``others`` it is only known what is wanted."""
+    """Decide for all images of a shard that were read. Of ``others`` it is only known what is wanted.
+
+    A row that would take what a person wants to stay does not leave, so everybody goes on by it: then nobody needs a
+    direct grant instead, and one that was made for the change is one channel too many.
+    """
     work = _Shard(run, shard, cases, others)
     facts = run.facts
-    cuts = cuts_of(
-        work.shares,
-        work.leaving,
-        work.standings() if work.leaving else {},
-        {case.id: case.image for case in cases},
-        reach=run.reach,
-        ledger=work.ledger,
-        aside=frozenset({shard.owner, facts.organization.management}),
-        unread=facts.organization.unread_folders,
-        judge=work.judge,
-    )
+    cuts = work.cuts()
+    rejected = tuple(cut for cut in cuts.cuts if not facts.rejected.isdisjoint(cut.pairs))
+    if rejected:
+        work = _Shard(run, shard, cases, others, kept=frozenset((cut.share, cut.entity) for cut in rejected))
+        cuts = work.cuts().with_rejected(rejected, cuts)
     images = [work.decision(case, cuts) for case in cases]
     each = {
         index: directory_audience([run.audiences[index]], facts.policy, facts.organization, shard.owner)
@@ -153,7 +153,16 @@ def _target_rules(
 class _Shard:
     """One shard with everything that is the same for all its images."""
 
-    def __init__(self, run: Run, shard: Shard, cases: Sequence[Case], others: Mapping[str, Want]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        shard: Shard,
+        cases: Sequence[Case],
+        others: Mapping[str, Want],
+        *,
+        kept: frozenset[tuple[str, str]] = NOTHING,
+    ) -> None:
+        """``kept`` are rows that stay where they should not, because a person wants what they give to stay."""
         facts = run.facts
         sharing = facts.sharing[shard]
         self.run, self.facts, self.shard = run, facts, shard
@@ -182,19 +191,22 @@ class _Shard:
         self.coming = coming | self.arrangement.awaited
         self.coverage = coverage_of_images(self.shares, run.reach, facts.now)
         self.own = coverage_of_images(_only(self.shares, self.arrangement.own), run.reach, facts.now)
-        self.leaving = self.arrangement.leaving
+        self.leaving = self.arrangement.leaving - kept
         self.staying = self._without(self.leaving)
-        stuck = frozenset(case.id for case in cases if self._cannot_go_direct(case)) if self.leaving else NOBODY
-        if stuck:
-            self.leaving = frozenset(row for row in self.leaving if not self._touches(row, stuck))
-            self.staying = self._without(self.leaving)
-            self._grounds.clear()
-        self.no_way = stuck
         self.in_time = self._in_time(NOTHING) if self.leaving else {}
         self.in_time_staying = self._in_time(self.leaving) if self.leaving else {}
+        stays = {case.id: why for case in cases if (why := self._why_not_direct(case))} if self.leaving else {}
+        self.stays: Mapping[str, str] = stays
+        self.shut_in: Mapping[tuple[str, str], str] = {}
+        if stays:
+            self.shut_in = {row: by for row in self.leaving if (by := self._whom_it_serves(row, stays.keys()))}
+            self.leaving -= self.shut_in.keys()
+            self.staying = self._without(self.leaving)
+            self.in_time_staying = self._in_time(self.leaving) if self.leaving else {}
+            self._grounds.clear()
 
     def _in_time(self, leaving: frozenset[tuple[str, str]]) -> Mapping[str, Coverage]:
-        """What is covered once everybody has been in their place for long enough."""
+        """What is covered once everybody who did not move lately has been in their place for long enough."""
         return coverage_of_images(self.shares, self.run.in_time, self.facts.now, without=leaving)
 
     def _without(self, leaving: frozenset[tuple[str, str]]) -> Mapping[str, Coverage]:
@@ -202,19 +214,35 @@ class _Shard:
             return self.coverage
         return coverage_of_images(self.shares, self.run.reach, self.facts.now, without=leaving)
 
-    def _touches(self, row: tuple[str, str], images: frozenset[str]) -> bool:
-        """Whether the end of a row would take something from one of these images."""
+    def _whom_it_serves(self, row: tuple[str, str], images: Set[str]) -> str:
+        """The first of these images from which the end of a row would take something, if there is one."""
         share_id, entity = row
         if entity in images:
-            return True
+            return entity
         share = next(share for share in self.shares if share.id == share_id)
-        is_target = any(target.entity == entity for target in share.targets)
-        return is_target and any(image.live and image.entity in images for image in share.images)
+        if not any(target.entity == entity for target in share.targets):
+            return ""
+        return min((image.entity for image in share.images if image.live and image.entity in images), default="")
 
     def judge(self, image: str, account: str, rules: tuple[str, ...]) -> Judged:
         """What is to become of a pair that a resource share of ours gives and nobody wants."""
         case, run = self.cases[image], self.run
         return judge(self.facts, case.want, case.image, account, rules, modes=run.modes, frozen=run.frozen)
+
+    def cuts(self) -> Cuts:
+        """What may leave the resource shares, and who would lose by it."""
+        organization = self.facts.organization
+        return cuts_of(
+            self.shares,
+            self.leaving,
+            self.standings() if self.leaving else {},
+            {case.id: case.image for case in self.cases.values()},
+            reach=self.run.reach,
+            ledger=self.ledger,
+            aside=frozenset({self.shard.owner, organization.management}),
+            unread=organization.unread_folders,
+            judge=self.judge,
+        )
 
     def standings(self) -> dict[str, Standing]:
         """How the accounts of each image stand while rows of it are about to end."""
@@ -233,14 +261,25 @@ class _Shard:
         """What follows for an image."""
         return self._image(case).decision(cuts)
 
-    def _cannot_go_direct(self, case: Case) -> bool:
-        """Whether somebody would have to go over to a direct grant, and the image cannot be granted to all of them."""
-        moving = self.ground(case).moving
-        if not moving:
-            return False
+    def _why_not_direct(self, case: Case) -> str:
+        """Why the image stays in its resource shares, where somebody would have to go over to a direct grant and cannot
+        get one for certain."""
+        ground = self.ground(case)
+        if not ground.moving and not ground.uncertain:
+            return ""
         image = self._image(case)
-        _, refusals = image.additions(moving - image.listed.keys() - image.ours)
-        return bool(refusals) or refused_as_it_is(case.image) is not None
+        if left := ground.uncertain - image.certain:
+            return (
+                f"another resource share may or may not reach account {min(left)}, so it gets no direct grant instead"
+            )
+        unclear = (ground.moving & image.listed.keys()) - image.surely_ours
+        if unclear and case.want.mode != "enforce":
+            seen = f"it cannot be seen whether account {min(unclear)} has a direct grant already"
+            return f"{seen}, and mode {case.want.mode} allows no gap"
+        _, refusals = image.additions(ground.moving - image.listed.keys() - image.ours)
+        if refusals or (ground.moving and refused_as_it_is(case.image) is not None):
+            return "direct grants could not serve everybody who has it"
+        return ""
 
     def _image(self, case: Case) -> _Image:
         return _Image(self, case, self.ground(case))
@@ -271,6 +310,7 @@ class _Shard:
             why=why,
             eligible=eligible,
             moving=(coverage.possible - staying.possible) & eligible,
+            uncertain=(self._sure_in_time(case.id) & eligible & staying.associated) - self.facts.elsewhere.keys(),
             missing=eligible - staying.possible,
             unserved=(fallback & want.addable) - want.direct - staying.possible,
             barred=want.addable - staying.possible - coverage.possible,
@@ -280,6 +320,11 @@ class _Shard:
             observed=want.observed - coverage.possible,
             reached=len(covered),
         )
+
+    def _sure_in_time(self, image: str) -> frozenset[str]:
+        """Who will be surely reached, but not by what stays."""
+        staying = self.in_time_staying.get(image, NO_COVERAGE).sure
+        return self.in_time.get(image, NO_COVERAGE).sure - staying
 
     def fallback(self, case: Case) -> tuple[frozenset[str], Reason, str]:
         """Accounts that the directory should serve and lastingly cannot, and why."""
@@ -308,6 +353,11 @@ class _Shard:
         if self.closed is not None and any(self.fallback(c)[0] & c.want.direct for c in self.cases.values()):
             why = f"{self.shard}: {self.closed[1]}; rules with channel auto use direct grants there"
             yield Finding("channel-fallback", "", "", why)
+        filled = {share.id: {row.entity for row in share.images if row.live} for share in self.shares}
+        for (share_id, entity), image in self.shut_in.items():
+            if entity != image and not filled[share_id] <= self.stays.keys():
+                why = f"{entity} stays in {share_id}, also for other images, because {image} stays"
+                yield Finding("channel-conflict", "", "", f"{why}: {self.stays[image]}")
         for share in self.shares:
             name = dict(share.tags).get(DEPLOYMENT)
             if name == policy.deployment and not is_ours(share, policy.deployment, state):
@@ -408,23 +458,29 @@ class _Image:
         others = len(self.coverage.sure) - (self.image.shard.owner in self.coverage.sure)
         return listed - self.ours if len(listed) < others else NOBODY
 
+    @property
+    def certain(self) -> frozenset[str]:
+        """Who has a direct grant beyond doubt.
+
+        What seems to be one because others have no row may be the share's own after all: the others may just have left,
+        and still be listed as members.
+        """
+        return (self.direct - self.ours - self.evident - self.coverage.elsewhere) | self.surely_ours
+
     def standing(self) -> Standing:
         coverage, staying = self.coverage, self.staying
         known = self.work.in_time.get(self.case.id, NO_COVERAGE).sure
         known_to_stay = self.work.in_time_staying.get(self.case.id, NO_COVERAGE).sure
-        # What seems to be a grant because others have no row may be the share's own after all: the others may just
-        # have left, and still be listed as members.
-        certain = (self.direct - self.ours - self.evident - coverage.elsewhere) | self.surely_ours
         # Whoever moved lately may still be reached where it was, and by nothing else yet.
         as_now = ((known_to_stay - coverage.sure) | (staying.associated - known)) - coverage.elsewhere
         soon = self.want.directory.accounts if self.case.id in self.work.coming else NOBODY
         return Standing(
             reached=coverage.possible,
             wanted=self.want.everybody,
-            safe=staying.sure | certain | as_now,
+            safe=staying.sure | self.certain | as_now,
             coming=staying.possible | soon | self.under_way | self.ground.moving,
             unclear=frozenset((self.ground.moving & self.listed.keys()) - self.surely_ours),
-            kept=staying.sure | certain,
+            kept=staying.sure | self.certain,
         )
 
     def additions(self, missing: frozenset[str], freed: int = 0) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
@@ -441,7 +497,7 @@ class _Image:
         for loss in cuts.losses.get(image.id, ()):
             losses.setdefault(loss.pair.account, loss)
         unwanted.by_mode.update(cuts.kept.get(image.id, {}))
-        ending = self.ours - unwanted.lingering.keys() - unwanted.kept
+        ending = self.ours - unwanted.lingering.keys() - unwanted.kept - redundant
         freed = len(redundant & self.direct) + sum(
             loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending) for loss in losses.values()
         )
@@ -592,8 +648,8 @@ class _Image:
         if self.work.closed is None and (instead := self.ground.fallback & want.direct):
             why = f"{self.ground.why}; {len(instead)} accounts may get direct grants instead"
             yield Finding("channel-fallback", self.image.id, "", why)
-        if self.case.id in self.work.no_way:
-            why = "it stays in its resource share, because direct grants could not serve everybody who has it"
+        if self.case.id in self.work.stays:
+            why = f"it stays in its resource share, because {self.work.stays[self.case.id]}"
             yield Finding("channel-conflict", self.image.id, "", why)
 
     def _rows(self, kind: FindingKind, accounts: frozenset[str] | set[str], why: str) -> Iterable[Finding]:

@@ -29,7 +29,7 @@ from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
 from orgshare.seen import see
 from orgshare.way.look import Looked, look
-from orgshare.way.runtime import Runtime
+from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.words import Pair
 
 
@@ -67,7 +67,8 @@ class _Guarded(Struct, frozen=True):
 def make_plan(runtime: Runtime, focus: Focus) -> Planned:
     """Read and decide; changes nothing, neither in the cloud nor in the state."""
     now = runtime.now()
-    record = runtime.state.guard()  # before reading: a hold that is recorded meanwhile is of later facts
+    with asking_the_state():
+        record = runtime.state.guard()  # before reading: a hold that is recorded meanwhile is of later facts
     looked = look(runtime, focus, now)
     seen = see(looked.seen, looked.organization, frozenset(), now)
     facts = Facts(
@@ -89,7 +90,7 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
     guarded = _proven(runtime, looked, facts, record)
     facts, decisions = guarded.facts, guarded.decisions
     if guarded.held():
-        facts = replace(facts, held=guarded.held())
+        facts = replace(facts, held=guarded.held(), rejected=guarded.rejected)
         decisions = decide(facts)
     orphans = _orphans(looked) if focus.is_sweep() else ()
     findings = (*looked.findings, *orphans, *runtime.lacking())
