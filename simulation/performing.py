@@ -33,7 +33,7 @@ from simulation.events import Events
 from simulation.oracle import Oracle, Snapshot, Violation
 from simulation.oracle.settling import check_settled
 from simulation.people import People
-from simulation.stories import FAR, REGION, Step, Story, policy_of, short, told, world_of
+from simulation.stories import FAR, REGION, Step, Story, is_silent, policy_of, short, told, world_of
 from simulation.turns import Turns
 
 START = datetime(2026, 11, 21, 11, 0, 0, tzinfo=timezone.utc).timestamp()
@@ -183,7 +183,7 @@ class _Performance:
     def _set_faults(self, *more: Mapping[str, Any]) -> None:
         faults = [*more, *self._faults]
         self._cloud.patch({"faults": faults})
-        self.oracle.lying = frozenset(fault["operation"] for fault in faults if _silent(fault))
+        self.oracle.lying = frozenset(f["operation"] for f in faults if is_silent(f["operation"], f["kind"]))
 
     def _decide(self, step: Step) -> bool:
         """A person approves, rejects, pauses or resumes, as the command line does it."""
@@ -230,10 +230,11 @@ class _Performance:
         return True
 
     def _policy(self) -> Policy:
-        text = yaml.safe_dump(self._policy_document, sort_keys=False)
-        if text not in self._policies:
-            self._policies[text] = parse(text, source="policy.yaml", base=Path("/"))
-        return self._policies[text]
+        known = json.dumps(self._policy_document)
+        if known not in self._policies:
+            text = yaml.safe_dump(self._policy_document, sort_keys=False)
+            self._policies[known] = parse(text, source="policy.yaml", base=Path("/"))
+        return self._policies[known]
 
     # --- runs
 
@@ -461,12 +462,6 @@ class _Performance:
 def _stays(report: Mapping[str, Any]) -> bool:
     """Whether nothing is under way but what is said to stay as it is, until somebody does something."""
     return bool(report["pending"]) and all(row["status"].startswith("stays for now") for row in report["pending"])
-
-
-def _silent(fault: Mapping[str, Any]) -> bool:
-    """Whether a list does not show that it lies: an empty one never does, a short one where it has no total."""
-    by_token = fault["operation"].startswith(("resourcesharing:", "*"))
-    return bool(fault["kind"] == "empty-list") or (fault["kind"] == "truncated-page" and by_token)
 
 
 def _form(request: HttpRequest) -> dict[str, str]:

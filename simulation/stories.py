@@ -139,6 +139,26 @@ FAULTS = (*LIES, *FAILURES)
 Step = dict[str, Any]
 
 
+def is_silent(operation: str, fault: str) -> bool:
+    """Whether a list does not show that it lies: an empty one never does, a short one where it has no total."""
+    return fault == "empty-list" or (fault == "truncated-page" and _by_token(operation))
+
+
+def _by_token(operation: str) -> bool:
+    return operation.startswith(("resourcesharing:", "*"))
+
+
+def _struck(operation: str, fault: str, every: int) -> dict[str, Any]:
+    """A fault, as a story has it.
+
+    Rows of resource shares have no total and can be asked for in no other way than by their list, whole or for one row.
+    One that left out the same in every answer would be the truth for everybody, people too: so it lies every second
+    time at most.
+    """
+    every = max(every, 2) if is_silent(operation, fault) and _by_token(operation) else every
+    return {"operation": operation, "fault": fault, "every": every}
+
+
 @dataclass(frozen=True)
 class Story:
     """A setting and what happens in it. ``seed`` also gives the ids that the cloud makes up."""
@@ -328,8 +348,8 @@ class _Author:
         random = self._random
         happening = [self._happening() for _ in range(random.choice((1, 1, 2)))]
         if random.random() < 0.12:
-            happening.append({"kind": "fault", "operation": self._one((*READS, *CALLS)),
-                              "fault": self._one(FAULTS), "every": random.randint(1, 4)})  # fmt: skip
+            happening.append({"kind": "fault", **_struck(self._one((*READS, *CALLS)), self._one(FAULTS),
+                                                         random.randint(1, 4))})  # fmt: skip
         steps = happening
         if random.random() < 0.3:
             steps.append(self._deliver())
@@ -468,8 +488,8 @@ class _Author:
             if meanwhile:
                 step["meanwhile"] = meanwhile
         if random.random() < 0.25:
-            step["lie"] = {"operation": self._one(READS), "fault": self._one((*LIES, "empty-list", "truncated-page")),
-                           "every": self._one((1, 1, 2))}  # fmt: skip
+            fault = self._one((*LIES, "empty-list", "truncated-page"))
+            step["lie"] = _struck(self._one(READS), fault, self._one((1, 1, 2)))
         return step
 
     def _one_run(self) -> dict[str, Any]:

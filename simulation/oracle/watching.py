@@ -373,12 +373,14 @@ class Oracle:
                 self._wrong("whoever is wanted keeps access", f"{run.name}: {operation} takes {_told(pair)}")
         if run.policy["mode"] != "enforce":
             self._wrong("modes are kept", f"{run.name}: {operation} takes {_told(min(lost))} in mode add")
-        self._check_grace(run, direct & lost - needed, now)
+        # Grace and on_leave are for what the policy gave: what somebody gave by hand is for `unmanaged` to say.
+        self._check_grace(run, direct & lost - needed - strange, now)
         self.looked["guarded revocation"] += 1
         for pair in sorted(lost & run.held & self.held() - approved):
             self._wrong("guarded revocation", f"{run.name}: {operation} takes {_told(pair)}, which is held")
         run.counted |= lost - self.allowed(run, now)
         counted = {pair for pair in lost - approved - needed if pair[1] != self.world.management}
+        counted = {pair for pair in counted if pair in strange or not self._is_passing(run, pair[1])}
         self._losses += [(now, pair, pair not in strange and self._has_left(run, pair[1])) for pair in sorted(counted)]
         if counted:
             self._check_limits(run, now, before, self._losses[-len(counted) :])
@@ -387,6 +389,15 @@ class Oracle:
         return account in self.left or any(
             account not in world.members for world in run.worlds if account in self.known
         )
+
+    def _is_passing(self, run: _Run, account: str) -> bool:
+        """Whether an account joined or left so lately that the run may have read it as a member, or as none.
+
+        Then nobody can say for which of the guard's limits its losses count, or that it has anything to lose: by a
+        share with the whole organization it has every image before any listing shows it.
+        """
+        read = {account in world.members for world in (*run.before_it, *run.worlds)}
+        return len(read) > 1
 
     def _check_limits(self, run: _Run, now: float, before: Snapshot, just_now: list[tuple[float, Pair, bool]]) -> None:
         just_lost = any(not gone for _, _, gone in just_now)
@@ -419,7 +430,7 @@ class Oracle:
             by_image[pair[0]].add(pair)
         for image, pairs in sorted(by_image.items()):
             unapproved = pairs - self.approved(run.began)
-            if len(pairs) > 1 and pairs <= run.counted and unapproved:
+            if len(pairs) > 1 and pairs <= run.counted and any(not self._is_passing(run, a) for _, a in unapproved):
                 self._wrong("guarded revocation", f"{run.name}: {image} lost its whole audience of {len(pairs)}")
 
     def _check_grace(self, run: _Run, lost: set[Pair], now: float) -> None:
@@ -427,10 +438,13 @@ class Oracle:
         grace = seconds(safety.get("grace", "0s"))
         on_leave = safety.get("on_leave", "revoke")
         self.looked["grace is kept"] += 1
-        for pair in sorted(lost - self.by_hand.keys()):
-            gone = self._has_left(run, pair[1])
-            wait = grace if not gone else {"revoke": 0.0, "keep": float("inf")}.get(on_leave)
+        for pair in sorted(lost):
+            wait = {"revoke": 0.0, "keep": float("inf")}.get(on_leave)
             wait = seconds(on_leave) if wait is None else wait
+            if self._is_passing(run, pair[1]):
+                wait = min(wait, grace)
+            elif not self._has_left(run, pair[1]):
+                wait = grace
             since = now - self._last_wanted.get(pair, float("-inf"))
             if since < wait - EDGE and pair not in self.wanted(run.policy, self.world, now):
                 self._wrong("grace is kept", f"{run.name} takes {_told(pair)}, wanted until {since:.0f} s ago")
