@@ -179,6 +179,16 @@ class Notices(Protocol):
         """Where it is, for messages."""
 
 
+class Workers(Protocol):
+    """Whoever does the work of single shards."""
+
+    def invoke(self, request: str) -> None:
+        """Ask for a run of the function ``worker``, which begins now or later, once or more often.
+
+        Raises ``VendorError`` if nobody took the request.
+        """
+
+
 BeforeCall = Callable[[], None]
 """Asked before every call, tries again included; what it raises ends the work that wanted to make the call."""
 
