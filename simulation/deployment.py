@@ -20,7 +20,7 @@ from orgshare.alibaba.storage import ObjectStorage
 from orgshare.errors import Busy, OutOfTime, StopRun, StopShard, VendorError
 from orgshare.focus import EVERYTHING
 from orgshare.guard import GuardRecord, approve, reject
-from orgshare.handling import Unfinished, respond
+from orgshare.handling import Site, Unfinished, respond
 from orgshare.policy.model import Policy
 from orgshare.ports import ObjectStore
 from orgshare.record.state import State, begin, open_state
@@ -105,6 +105,7 @@ class Deployment:
             executor=Inline(),
             now=self._now,
             monotonic=self._clock,
+            sleep=self._advance,
             run=name,
             lease=LEASE,
         )
@@ -112,7 +113,8 @@ class Deployment:
             if function == "apply":
                 return dict(apply_document(apply(runtime, EVERYTHING), calls=cloud.calls()))
             context = SimpleNamespace(request_id=name)
-            text = respond(function, event, context, opened=lambda _: nullcontext(runtime))
+            site = Site(lambda: nullcontext(runtime), executor=Inline())
+            text = respond(function, event, context, site=site)
             report: dict[str, Any] = json.loads(text)
         except (StopRun, StopShard, Unfinished) as error:
             raise EndedEarly(type(error).__name__) from error

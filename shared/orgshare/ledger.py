@@ -18,6 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orgshare.saw import NEVER, Saw
 from orgshare.words import NOBODY, Association, Grant, Pair, ResourceShare
 
 CLOCK_SKEW = timedelta(minutes=20)
@@ -162,7 +163,7 @@ class Ledger(Struct, frozen=True):
     times, where the policy revokes such grants: what was seen once more with the same time may go. ``lost`` are the
     pairs that were taken away lately, by image and account, written down before the call. ``made`` are the resource
     shares that we created, whether or not anything of ours is in them. ``reached`` says whom our resource shares gave
-    each image when it was last looked at.
+    each image when it was last looked at. ``saw`` is what the last pass over the whole shard rested on.
     """
 
     grants: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
@@ -174,6 +175,7 @@ class Ledger(Struct, frozen=True):
     lost: Mapping[str, Mapping[str, Lost]] = MappingProxyType({})
     made: frozenset[str] = frozenset()
     reached: Mapping[str, frozenset[str]] = MappingProxyType({})
+    saw: Saw = NEVER
 
     def entries(self, image: str) -> Mapping[str, Entry]:
         """The grants of ours on an image, by account."""
@@ -209,6 +211,10 @@ class Ledger(Struct, frozen=True):
         """The ledger after images were looked at: whom our resource shares give them."""
         kept = {image: accounts for image, accounts in {**self.reached, **reached}.items() if accounts}
         return self if kept == self.reached else replace(self, reached=MappingProxyType(kept))
+
+    def with_saw(self, saw: Saw) -> Ledger:
+        """The ledger after a pass that rested on this."""
+        return self if saw == self.saw else replace(self, saw=saw)
 
     def with_setbacks(self, changed: Mapping[str, Setback | None]) -> Ledger:
         """The ledger with some setbacks replaced; ``None`` ends one."""

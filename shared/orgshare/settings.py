@@ -6,6 +6,7 @@ command says which cloud it speaks to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ MODE = "ORGSHARE_MODE"
 LOCAL_CLOUD = "ORGSHARE_LOCAL_CLOUD"
 LEASE_SECONDS = "ORGSHARE_LEASE"
 NOTICES = "ORGSHARE_NOTICES"
+WORKER = "ORGSHARE_WORKER"
 KEY, SECRET, TOKEN = (
     "ALIBABA_CLOUD_ACCESS_KEY_ID",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
@@ -43,7 +45,9 @@ class Settings(Struct, frozen=True):
 
     ``lease`` is how many seconds a lease lives unless it is renewed, ``notices`` where a person is told. ``mode``
     makes a run at least that careful, whatever the policy says: what a template deploys observes until somebody changes
-    both.
+    both. ``worker`` is the function that does the work of single shards, ``name`` or, of Function Compute 2.0,
+    ``service/name``; without it that is done in this process. ``account`` and ``region`` are where this function runs,
+    empty outside Function Compute.
     """
 
     policy: str
@@ -52,6 +56,9 @@ class Settings(Struct, frozen=True):
     lease: float = LEASE
     notices: Topic | None = None
     mode: Mode = "enforce"
+    worker: str | None = None
+    account: str = ""
+    region: str = ""
 
 
 def read_settings(environment: Mapping[str, str], *, policy: str | None = None, context: Any = None) -> Settings:
@@ -70,6 +77,9 @@ def read_settings(environment: Mapping[str, str], *, policy: str | None = None, 
         lease=_lease(environment),
         notices=_notices(environment),
         mode=_mode(environment),
+        worker=_worker(environment),
+        account=str(getattr(context, "account_id", None) or ""),
+        region=str(getattr(context, "region", None) or ""),
     )
 
 
@@ -110,6 +120,18 @@ def _notices(environment: Mapping[str, str]) -> Topic | None:
         return Topic.parse(text) if text else None
     except ValueError as error:
         raise ConfigurationError(f"{NOTICES}={text}: {error}") from error
+
+
+def _worker(environment: Mapping[str, str]) -> str | None:
+    name = environment.get(WORKER)
+    if not name:
+        return None
+    if not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_-]{0,127}/)?[A-Za-z_][A-Za-z0-9_$-]{0,127}", name):
+        raise ConfigurationError(
+            f"{WORKER}={name}: expected the name of a function, such as orgshare-worker, or SERVICE/FUNCTION for "
+            "Function Compute 2.0"
+        )
+    return name
 
 
 def _credentials(environment: Mapping[str, str], context: Any) -> Credentials:

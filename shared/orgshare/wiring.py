@@ -14,15 +14,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 
+from orgshare import __version__
 from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud
+from orgshare.alibaba.functions import worker_function
 from orgshare.alibaba.messages import MessageTopic
 from orgshare.alibaba.storage import ObjectStorage
 from orgshare.errors import ConfigurationError, NoAnswer, NobodyAnswers, OutOfTime, StopRun, VendorError
 from orgshare.policy.loading import EXPECTED, load, parse
 from orgshare.policy.model import Policy
 from orgshare.policy.yaml_places import MAX_BYTES
-from orgshare.ports import Notices, ObjectStore
+from orgshare.ports import Notices, ObjectStore, Workers
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore, try_store
 from orgshare.settings import Settings
@@ -134,6 +136,24 @@ def make_notices(settings: Settings, run: str) -> Notices | None:
     )
 
 
+def make_workers(settings: Settings, run: str) -> Workers | None:
+    """The function that does the work of single shards; ``None`` where that is to be done in this process.
+
+    Its calls know of no budget, because work is handed on when the time is over.
+    """
+    if settings.worker is None:
+        return None
+    return worker_function(
+        settings.worker,
+        settings.credentials,
+        account=settings.account,
+        region=settings.region,
+        calls=make_calls(),
+        agent=f"orgshare/{__version__} run/{run}",
+        local_cloud=settings.local_cloud,
+    )
+
+
 def check_store(store: ObjectStore) -> None:
     """Make sure that a store keeps what it promises. Raises ``ConfigurationError`` with what to do."""
     check_versioning(store)
@@ -188,6 +208,7 @@ def runtime(
             executor=executor,
             now=utc_now,
             monotonic=time.monotonic,
+            sleep=time.sleep,
             run=run,
             lease=settings.lease,
             notices=make_notices(settings, run),

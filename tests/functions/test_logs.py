@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from localcloud.inprocess import in_process
-from orgshare.handling import Unfinished, respond
+from orgshare.handling import Site, Unfinished, respond
 from orgshare.way.runtime import Runtime
 from tests.support.channels import LATER
 from tests.support.trial import OWNER, REGION, Trial, policy, rule
@@ -30,11 +30,11 @@ def swept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[tuple[
     def sweep(of: Trial) -> list[dict[str, Any]]:
         capsys.readouterr()
 
-        def opened(_: Any) -> AbstractContextManager[Runtime]:
+        def opened() -> AbstractContextManager[Runtime]:
             return nullcontext(of.runtime())
 
         with suppress(Unfinished):
-            respond("worker", SWEEP, SimpleNamespace(request_id="1-65f0"), opened=opened)
+            respond("worker", SWEEP, SimpleNamespace(request_id="1-65f0"), site=Site(opened))
         captured = capsys.readouterr()
         assert captured.out == ""
         lines = [json.loads(line) for line in captured.err.splitlines()]
@@ -42,7 +42,7 @@ def swept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[tuple[
             assert (line["function"], line["request_id"]) == ("worker", "1-65f0")
             assert line["timestamp"]
             assert line["event"] in ("signal", "change", "report")
-            assert line["event"] == "signal" or line["run"] == f"r{of.runs}"
+            assert line["run"] == f"r{of.runs}"
         return lines
 
     with in_process(trial.cloud, sleep=lambda _: None):

@@ -49,7 +49,7 @@ def by_command(_: Ways, secret: str) -> None:
 
 def by_handler(_: Ways, secret: str) -> None:
     with pytest.raises(ValueError, match="refused"):
-        handling.respond("worker", b"{}", None, opened=_raising(ValueError(f"refused: {secret}")))
+        handling.respond("worker", b"{}", None, site=handling.Site(_raising(ValueError(f"refused: {secret}"))))
 
 
 def by_report(ways: Ways, secret: str) -> None:
@@ -62,8 +62,8 @@ def by_message(ways: Ways, secret: str) -> None:
     messages.deliver(OWNER, "cn-hangzhou", "topics/t", secret, sender="x", now=0.0, random=Random(1))
 
 
-def _raising(error: Exception) -> Callable[[Any], Any]:
-    def opened(_: Any) -> Any:
+def _raising(error: Exception) -> Callable[[], Any]:
+    def opened() -> Any:
         raise error
 
     return opened

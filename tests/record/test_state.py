@@ -293,7 +293,7 @@ def test_a_signal_waits_beside_its_shard_until_it_is_followed(state: State) -> N
     gold = ImageAt("m-gold", "cn-hangzhou")
     signal = Signal(accounts=frozenset({A, B}), images=frozenset({gold}), why=("moved",))
     for each in (signal, NOTHING, signal):
-        state.leave(SHARD, each)
+        state.leave(SHARD, each, by="r")
     state.store.put_new(f"shards/{SHARD}/waiting/later.json", b'{"orgshare": {"new": true}}')
     found = state.waiting(SHARD)
     assert sorted(bool(each.signal.accounts) for each in found) == [False, True]

@@ -192,7 +192,7 @@ def test_that_a_new_account_is_named_by_the_answer(name: str) -> None:
     answers: list[Any] = [None, {}, {"Account": None}, {"Account": {}}, {"Account": {"AccountId": ""}}]
     for answer in answers:
         assert _look(record(name, "ResourceManager", responseElements=answer)) == Signal(
-            everything=True, why=(f"{name} (event e-1)",)
+            organization=True, why=(f"{name} (event e-1)",)
         )
 
 
@@ -205,14 +205,14 @@ def test_that_an_accepted_invitation_names_who_joined() -> None:
     assert _look({**one, "responseElements": by_id}).accounts == {"4"}
     assert _look({**one, "responseElements": by_mail}).accounts == {"3"}
     assert _look(one).accounts == {"3"}
-    assert _look({**one, "userIdentity": None}) == Signal(everything=True, why=("AcceptHandshake (event e-1)",))
+    assert _look({**one, "userIdentity": None}) == Signal(organization=True, why=("AcceptHandshake (event e-1)",))
 
 
 @pytest.mark.parametrize("name", ["CreateFolder", "UpdateFolder", "DeleteFolder"])
-def test_that_a_changed_folder_means_everything(name: str) -> None:
+def test_that_a_changed_folder_means_a_look_at_everybody(name: str) -> None:
     """A folder that changes may move anybody, so the whole organization is looked at."""
     one = record(name, "ResourceManager", requestParameters={"FolderId": "fd-1"})
-    assert _look(one) == Signal(everything=True, why=(f"{name} (event e-1)",))
+    assert _look(one) == Signal(organization=True, why=(f"{name} (event e-1)",))
 
 
 @pytest.mark.parametrize("name", ["TagResources", "UntagResources"])

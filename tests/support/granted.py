@@ -131,6 +131,7 @@ class Deployment(Trial):
             executor=Inline(),
             now=self.now,
             monotonic=self.cloud.clock.now,
+            sleep=lambda _: None,
             run=run,
             lease=LEASE,
         )

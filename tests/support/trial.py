@@ -209,6 +209,7 @@ class Trial:
             executor=Inline(),
             now=self.now,
             monotonic=self.cloud.clock.now,
+            sleep=lambda _: None,
             run=run,
             lease=LEASE,
         )

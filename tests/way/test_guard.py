@@ -505,7 +505,36 @@ def test_a_share_of_ours_that_a_person_deleted_is_made_anew(trial: Trials) -> No
 
 
 def test_limits_are_those_of_the_deployment_also_where_runs_overlap(trial: Trials) -> None:
-    """Two runs in two regions that reckoned with the same past: the second sees what the first took, and stops."""
+    """Two runs in two regions that reckoned with the same past: the second sees what the first took, and stops.
+
+    What is lost hangs on the images here, so that no run foresees what the other takes.
+    """
+    document = world()
+    document["images"] |= {
+        f"m-far{n}": {"owner": OWNER, "region": OTHER_REGION, "name": f"far{n}", "tags": {"share": "org"}}
+        for n in range(3)
+    }
+    for image in document["images"].values():
+        image["tags"] = {"share": "org", "extra": "yes"}
+    regions = [{"account": OWNER, "regions": [REGION, OTHER_REGION]}]
+    extra = rule("extra", {"tags": {"extra": "yes"}}, accounts=[E])
+    t = trial(
+        world=document, policy={**guarded(named(A, B, C, D), extra, hold_when={"lost_pairs": 3}), "owners": regions}
+    )
+    t.apply()
+    t.patch(images={image: {"tags": {"share": "org", "extra": None}} for image in document["images"]})
+    slow = t.runtime()
+    here, there = (Focus((Selection(regions=frozenset({region})),)) for region in (REGION, OTHER_REGION))
+    planned = make_plan(slow, here)
+    assert len(t.apply(there).done) == 3
+    applied = carry_out_plan(slow, planned)
+    assert (applied.done, {finding.kind for finding in applied.plan.findings}) == ((), {"busy"})
+    assert held(t.apply()) == pairs(E)
+    assert all(E in accounts for image, accounts in t.access().items() if image in IMAGES)
+
+
+def test_limits_are_those_of_all_shards_also_for_a_run_in_one(trial: Trials) -> None:
+    """What an edited policy takes away elsewhere is foreseen: the first of two regions holds already."""
     document = world()
     document["images"] |= {
         f"m-far{n}": {"owner": OWNER, "region": OTHER_REGION, "name": f"far{n}", "tags": {"share": "org"}}
@@ -516,14 +545,10 @@ def test_limits_are_those_of_the_deployment_also_where_runs_overlap(trial: Trial
     t = trial(world=document, policy={**guarded(hold_when=three), "owners": regions})
     t.apply()
     t.write_policy({**guarded(named(A, B, C, D), hold_when=three), "owners": regions})
-    slow = t.runtime()
-    here, there = (Focus((Selection(regions=frozenset({region})),)) for region in (REGION, OTHER_REGION))
-    planned = make_plan(slow, here)
-    assert len(t.apply(there).done) == 3
-    applied = carry_out_plan(slow, planned)
-    assert (applied.done, {finding.kind for finding in applied.plan.findings}) == ((), {"busy"})
-    assert held(t.apply()) == pairs(E)
-    assert all(E in accounts for image, accounts in t.access().items() if image in IMAGES)
+    (hold,) = t.apply(Focus((Selection(regions=frozenset({OTHER_REGION})),))).plan.held
+    assert {pair.account for pair in hold.pairs} == {E}
+    assert {pair.image for pair in hold.pairs} == {"m-far0", "m-far1", "m-far2"}
+    assert "6 pairs would lose access" in hold.why
 
 
 def test_a_partner_whom_somebody_else_granted_asks_when_we_would(trial: Trials) -> None:

@@ -168,7 +168,7 @@ def test_two_that_follow_one_signal_do_no_harm(t: Trial) -> None:
     (waiting,) = t.state().waiting(HERE)
     t.cloud.advance(LEASE_IS_OVER)
     follow(t.runtime(), EVERYTHING)
-    t.state().leave(HERE, waiting.signal)
+    t.state().leave(HERE, waiting.signal, by="other")
     applied = follow(t.runtime(), about(A))
     assert (applied.plan.changes, beside(t), t.access()) == ((), [], everywhere(A, B, C))
 
@@ -221,7 +221,7 @@ def test_out_of_time_while_reading_leaves_the_signal(trial: Trials, known: bool)
     for calls in range(6):
         with pytest.raises(OutOfTime):
             follow(short(t, calls), about(A, C))
-    assert beside(t) == [about(A, C)]
+    assert beside(t) == [about(A, C)] * 6  # one for each run: whoever follows one must not forget a later one with it
     follow(t.runtime(), about(B))
     assert (t.access(), beside(t)) == (everywhere(A, B, C) if known else everywhere(A, B), [])
 
@@ -256,7 +256,7 @@ def test_a_later_pass_that_is_out_of_time_takes_nothing_from_the_first(t: Trial)
 
     def event() -> None:
         t.move(D, "fd-prod")
-        t.state().leave(HERE, about(D))
+        t.state().leave(HERE, about(D), by="other")
 
     once(t, event)
     applied = follow(ending(t, lambda: bool(beside(t)) and not t.state().read(HERE).holder), about(C))
@@ -273,7 +273,7 @@ def test_a_later_pass_that_fails_takes_nothing_from_the_first(t: Trial) -> None:
 
     def event() -> None:
         t.patch(faults=[{"operation": "resourcemanager:*", "kind": "error", "every": 1}])
-        t.state().leave(HERE, about(D))
+        t.state().leave(HERE, about(D), by="other")
 
     once(t, event)
     applied = follow(t.runtime(), about(C))
@@ -287,7 +287,7 @@ def test_a_later_pass_looks_at_no_less_than_the_first(t: Trial) -> None:
     """What the first pass held and refused is in the report, though the later one came for another image."""
     t.write_policy(policy(rules=[rule(accounts=[E])]))
     t.patch(images={"m-silver": {"status": "Creating"}})
-    once(t, lambda: t.state().leave(HERE, Signal(images=frozenset({ImageAt("m-gold")}))))
+    once(t, lambda: t.state().leave(HERE, Signal(images=frozenset({ImageAt("m-gold")})), by="other"))
     applied = follow(t.runtime(), EVERYTHING)
     assert {pair.image for hold in applied.plan.held for pair in hold.pairs} == set(IMAGES)
     assert [(refusal.image, refusal.reason) for refusal in applied.plan.refused] == [("m-silver", "not-available")]
@@ -320,7 +320,7 @@ def test_passes_are_counted(t: Trial) -> None:
 
 def test_what_waits_and_takes_too_long_stops_no_signal(t: Trial) -> None:
     """A sweep that there is never time for waits on, and what an event came for is done all the same."""
-    t.state().leave(HERE, Signal(shards=frozenset({HERE})))
+    t.state().leave(HERE, Signal(shards=frozenset({HERE})), by="other")
     t.move(D, "fd-prod")
     applied = follow(short(t, 25), about(C, D))
     assert {account for change in applied.done for account in change.accounts} == {C, D}
@@ -330,14 +330,14 @@ def test_what_waits_and_takes_too_long_stops_no_signal(t: Trial) -> None:
 def test_a_policy_that_observes_leaves_what_waits(t: Trial) -> None:
     """Nothing is done, so nothing is over."""
     t.write_policy(policy(mode="observe"))
-    t.state().leave(HERE, about(C))
+    t.state().leave(HERE, about(C), by="other")
     follow(t.runtime(), about(A))
     assert beside(t) == [about(C)]
 
 
 def test_what_could_not_be_read_waits_on(t: Trial) -> None:
     """A signal is followed only when everything of its shard was read."""
-    t.state().leave(HERE, about(C))
+    t.state().leave(HERE, about(C), by="other")
     t.patch(faults=[{"operation": "ecs:DescribeImageSharePermission", "kind": "error", "every": 1}])
     follow(t.runtime(), about(A, C))
     assert beside(t) == [about(C)]

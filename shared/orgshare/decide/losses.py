@@ -11,16 +11,17 @@ unknown is frozen: nothing that it may want is lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
+from orgshare.decide.audience import Resolved
 from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.wants import Want, most_careful
-from orgshare.ledger import Kind
+from orgshare.ledger import Entry, Kind
 from orgshare.policy.model import Mode
-from orgshare.words import Image, Organization, Pair, Shard
+from orgshare.words import Image, Organization, Pair, Shard, is_image
 
 Cause = Literal["departed", "audience", "partner", "image", "unmanaged", "channel"]
 
@@ -60,6 +61,53 @@ class Judged(Struct, frozen=True):
 
 
 UNDECIDED = Judged()
+
+
+def foreseen(facts: Facts, audiences: Iterable[Resolved], looked_at: Container[Shard]) -> tuple[Loss, ...]:
+    """What would be lost in shards that this run does not look at, as far as their ledgers tell.
+
+    Each shard has a worker of its own, but what takes access away in one of them (an organization that changed, or an
+    edited policy) does so in all. So each counts what the others are about to lose, and a limit that all of them pass
+    together holds in every one. None of this is ever lost by this run.
+    """
+    of_rule = {audience.rule.name: audience for audience in audiences}
+    whole = facts.organization.members.keys()
+    found: dict[Pair, Loss] = {}
+    for shard, ledger in facts.ledgers.items():
+        if shard in looked_at or not any(owner.account == shard.owner for owner in facts.policy.owners):
+            continue
+        rows = {image: entry.rules for of in ledger.shares.values() for image, entry in of.items() if is_image(image)}
+        given = [
+            (image, account, entry.rules)
+            for image, of in ledger.grants.items()
+            for account, entry in of.items()
+            if entry.state != "intended" and not _stays_for_now(facts, account, entry)
+        ]
+        unwanted: dict[tuple[frozenset[str], tuple[str, ...]], frozenset[str]] = {}
+        for image, reached in ledger.reached.items():
+            of_image = (reached, rows.get(image, ()))
+            if of_image not in unwanted:
+                known = [of_rule[rule] for rule in of_image[1] if rule in of_rule] or of_rule.values()
+                unwanted[of_image] = reached.difference(*(audience.wanted for audience in known))
+            given += [(image, account, of_image[1]) for account in unwanted[of_image]]
+        for image, account, rules in given:
+            # A rule that is gone may have got another name: then nobody knows yet which rules speak of the image.
+            known = [of_rule[rule] for rule in rules if rule in of_rule] or of_rule.values()
+            if any(a.frozen or a.rule.mode != "enforce" or account in a.wanted for a in known):
+                continue
+            partner = ledger.entries(image)[account].kind == "partner" if account in ledger.entries(image) else False
+            cause: Cause = "audience" if partner or account in whole else "departed"
+            found[Pair(image, account)] = Loss(
+                pair=Pair(image, account), shard=shard, cause=cause, proven=False, rules=rules
+            )
+    return tuple(found.values())
+
+
+def _stays_for_now(facts: Facts, account: str, entry: Entry) -> bool:
+    """Whether the policy lets a direct grant that nobody wants stay for a time, or for good."""
+    left = account not in facts.organization.members and entry.kind == "member"
+    stays = facts.policy.on_leave if left else facts.policy.grace
+    return stays is None or facts.now < (entry.unwanted or facts.now) + stays
 
 
 def judge(

@@ -7,6 +7,7 @@ older one lacks gets the meaning that it had then.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -19,6 +20,7 @@ from msgspec import Struct
 from orgshare.guard import GuardRecord
 from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback
 from orgshare.notices import Noted
+from orgshare.saw import NEVER, Saw, Standing, View
 from orgshare.seen import Place, Seen
 from orgshare.words import Pair
 
@@ -68,6 +70,7 @@ class ShardForm(Struct, frozen=True, omit_defaults=True):
     lost: dict[str, dict[str, Lost]] = {}
     made: tuple[str, ...] = ()
     reached: tuple[Pairs, ...] = ()
+    saw: Saw = NEVER
 
 
 class GuardForm(Struct, frozen=True, omit_defaults=True):
@@ -87,6 +90,15 @@ class SeenForm(Struct, frozen=True):
     run: str
     places: dict[str, Place]
     folders: dict[str, tuple[str, ...]]
+
+
+class ViewForm(Struct, frozen=True):
+    """A view of the organization: the chains of folders that hold members, and for each member which of them, with
+    its tags that count. Equal views are equal bytes."""
+
+    format: int
+    folders: tuple[tuple[str, ...], ...]
+    members: dict[str, tuple[int, tuple[tuple[str, str], ...]]]
 
 
 class PauseForm(Struct, frozen=True, omit_defaults=True):
@@ -123,6 +135,7 @@ def shard_form(ledger: Ledger, *, run: str, lease: LeaseMark) -> ShardForm:
         lost={image: dict(lost) for image, lost in ledger.lost.items()},
         made=tuple(sorted(ledger.made)),
         reached=tuple(grouped(ledger.reached)),
+        saw=ledger.saw,
     )
 
 
@@ -141,6 +154,7 @@ def ledger_of(form: ShardForm) -> Ledger:
             {image: accounts for group in form.reached for accounts in (frozenset(group.accounts),)
              for image in group.images}
         ),
+        saw=form.saw,
     )  # fmt: skip
 
 
@@ -163,6 +177,26 @@ def record_of(form: GuardForm) -> GuardRecord:
 def seen_of(form: SeenForm) -> Seen:
     """Where members were seen, as it was written down."""
     return Seen(MappingProxyType(form.places), MappingProxyType(form.folders))
+
+
+def view_form(view: View) -> ViewForm:
+    """A view as it is written down."""
+    folders = sorted({standing.folders for standing in view.members.values()})
+    place = {chain: number for number, chain in enumerate(folders)}
+    of = sorted(view.members.items())
+    return ViewForm(FORMAT, tuple(folders), {a: (place[each.folders], tuple(sorted(each.tags))) for a, each in of})
+
+
+def view_digest(view: View) -> tuple[str, bytes]:
+    """A view's digest, and the bytes that it is of."""
+    data = msgspec.json.encode(view_form(view))
+    return hashlib.sha256(data).hexdigest()[:32], data
+
+
+def view_from(form: ViewForm) -> View:
+    """A view as it was written down."""
+    of = form.members.items()
+    return View({account: Standing(form.folders[place], frozenset(tags)) for account, (place, tags) in of})
 
 
 def grouped(by_image: Mapping[str, Iterable[str]]) -> Iterable[Pairs]:

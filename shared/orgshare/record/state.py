@@ -14,10 +14,12 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orgshare.errors import Busy, ConfigurationError
 from orgshare.guard import GuardRecord
@@ -34,14 +36,19 @@ from orgshare.record.forms import (
     PauseForm,
     SeenForm,
     ShardForm,
+    ViewForm,
     guard_form,
     ledger_of,
     record_of,
     seen_of,
     shard_form,
+    view_digest,
+    view_from,
 )
 from orgshare.record.lease import TICK, Clocks, Lease
-from orgshare.record.series import Series, decode
+from orgshare.record.marks import Marks
+from orgshare.record.series import KEPT_FOR, Series, decode
+from orgshare.saw import View
 from orgshare.seen import Seen
 from orgshare.signals import MalformedEvent, Signal, parse, worker_request
 from orgshare.words import Shard
@@ -49,6 +56,8 @@ from orgshare.words import Shard
 BEGINNING = "deployment.json"
 SHARDS = "shards"
 WAITING = "waiting"
+VIEWS = "views"
+WATCH = "watch"
 ATTEMPTS_OF_AN_UPDATE = 5
 
 Form = TypeVar("Form", bound=Struct)
@@ -67,7 +76,7 @@ class ShardState(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """A signal that found a shard held."""
+    """A signal that waits beside a shard."""
 
     name: str
     signal: Signal
@@ -79,6 +88,7 @@ class State:
     def __init__(self, store: ObjectStore, beginning: Beginning) -> None:
         self.store = store
         self.beginning = beginning
+        self._numbers = count()
         self._guard = Series(store, "guard", GuardForm, formats=READABLE)
         self._seen = Series(store, "organization", SeenForm, formats=READABLE)
         self._pauses = Series(store, "pause", PauseForm, formats=READABLE)
@@ -208,11 +218,40 @@ class State:
         busy = "what people were told is being written by others; the next run tells what is left"
         _update(self._notes, NO_NOTES, read, change, written, busy)
 
-    def leave(self, shard: Shard, signal: Signal) -> None:
-        """Put a signal beside a shard that another run holds; once, however often the same signal comes."""
-        data = worker_request(signal).encode()
-        name = hashlib.sha256(data).hexdigest()[:16]
-        self.store.put_new(f"{_place(shard)}/{WAITING}/{name}.json", data)
+    def view(self, digest: str) -> View | None:
+        """A view of the organization by its digest; ``None`` if nobody kept it."""
+        name = f"{VIEWS}/{digest}.json"
+        data = self.store.get(name) if digest else None
+        return None if data is None else view_from(decode(self.store, name, data, ViewForm, READABLE))
+
+    def keep_view(self, view: View, *, known: frozenset[str]) -> str:
+        """Keep a view for whoever looks next, unless it is among those that are ``known`` to be kept; its digest.
+
+        Views that no shard saw last are forgotten after a time. One that is forgotten while a run writes down that it
+        saw it costs that shard one look too many.
+        """
+        digest, data = view_digest(view)
+        if digest not in known:
+            self.store.put_new(f"{VIEWS}/{digest}.json", data)
+            listing = self.store.listed(VIEWS)
+            in_use = {f"{VIEWS}/{each}.json" for each in (*known, digest)}
+            for old in listing.objects:
+                if old.name not in in_use and listing.now - old.put_at > KEPT_FOR:
+                    self.store.delete(old.name)
+        return digest
+
+    def marks(self, shard: Shard | None = None) -> Marks:
+        """The marks that wake a worker for a shard, or without one, those of the watch."""
+        return Marks(self.store, f"{_place(shard)}/waking" if shard is not None else WATCH, self._numbers)
+
+    def leave(self, shard: Shard, signal: Signal, *, by: str) -> None:
+        """Put a signal beside a shard, for whoever holds it or comes next.
+
+        ``by`` is the run or the mark on whose behalf it waits: equal signals by one are one. Those of others stay
+        apart, because whoever follows one forgets it, and must not forget with it what came after it had looked.
+        """
+        name = hashlib.sha256(worker_request(replace(signal, why=())).encode()).hexdigest()[:16]
+        self.store.put_new(f"{_place(shard)}/{WAITING}/{by}-{name}.json", worker_request(signal).encode())
 
     def waiting(self, shard: Shard) -> tuple[Waiting, ...]:
         """The signals that wait beside a shard. One of another version is passed over: a sweep makes up for it."""

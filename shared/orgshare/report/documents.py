@@ -7,14 +7,17 @@ order in which things were read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from orgshare.decide.decisions import ImageDecision
-from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Refusal, Summary, in_order
+from orgshare.decide.plan import ORDER, Change, Finding, Hold, Pending, Plan, Refusal, Summary, in_order
 from orgshare.guard import APPROVAL_STANDS, Approval, RecordedHold
 from orgshare.policy.model import Policy
 from orgshare.report.channels import channels
@@ -27,6 +30,8 @@ from orgshare.words import Incomplete, Pair, Shard
 Document = dict[str, Any]
 
 SCHEMA = 1
+
+_LISTS = ("changes", "held", "refused", "findings", "pending", "incomplete", "done", "failed")
 
 
 class About(Struct, frozen=True):
@@ -90,6 +95,27 @@ def apply_document(applied: Applied, *, calls: Mapping[str, int]) -> Document:
 def not_applied_document(plan: Document, *, calls: Mapping[str, int]) -> Document:
     """The report of an apply that carried nothing out, from the plan's document."""
     return {**plan, **_outcome((), (), calls)}
+
+
+def joined(reports: Sequence[Document]) -> Document:
+    """One report of several runs, each in a shard of its own; of one, that one.
+
+    How many accounts there are in audiences is what the run said that saw most of them.
+    """
+    reports = [each for each in reports if any(each[key] for key in (*_LISTS, "calls"))] or reports[:1]
+    if len(reports) == 1:
+        return reports[0]
+    digests = sorted(report["digest"] for report in reports)
+    together = dict(reports[0]) | {"digest": "sha256:" + hashlib.sha256(msgspec.json.encode(digests)).hexdigest()}
+    for key in _LISTS:
+        rows = {msgspec.json.encode(row): row for report in reports for row in report[key]}
+        together[key] = _sorted(rows.values())
+    for key in ("changes", "done"):
+        together[key].sort(key=lambda row: ORDER.index(row["action"]))
+    sums = {key: [report["summary"][key] for report in reports] for key in together["summary"]}
+    together["summary"] = {key: max(of) if key == "accounts" else sum(of) for key, of in sums.items()}
+    together["calls"] = dict(sorted(sum((Counter(report["calls"]) for report in reports), Counter()).items()))
+    return together
 
 
 def status_document(planned: Planned, *, with_images: bool = True) -> Document:

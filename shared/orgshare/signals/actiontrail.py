@@ -112,13 +112,13 @@ class _Call(Struct):
         accounts: frozenset[str] = frozenset(),
         images: frozenset[ImageAt] = frozenset(),
         shards: frozenset[Shard] = frozenset(),
-        everything: bool = False,
+        organization: bool = False,
     ) -> Parsed:
         of = sorted(accounts) or sorted(i.id for i in images) or [f"something in {s}" for s in shards]
         names = f" of {', '.join(of[:3])}" if of else ""
         more = f" and {len(of) - 3} more" if len(of) > 3 else ""
         why = f"{self.name}{names}{more} (event {line(self.event) or '?'})"
-        return Parsed(Signal(accounts, images, shards, everything, (why,)))
+        return Parsed(Signal(accounts, images, shards, organization=organization, why=(why,)))
 
     def look_at_images(self, ids: frozenset[str], region: str | None) -> Parsed:
         return self.look(images=frozenset(ImageAt(i, region, self.account) for i in ids))
@@ -175,14 +175,14 @@ def _tagged_accounts(call: _Call) -> Parsed:
 def _new_account(call: _Call) -> Parsed:
     # Without the answer nothing names the account, so that only the whole organization can show who is new.
     created = call.answered("Account", "AccountId")
-    return call.look(accounts=frozenset({created})) if created else call.look(everything=True)
+    return call.look(accounts=frozenset({created})) if created else call.look(organization=True)
 
 
 def _accepted_invitation(call: _Call) -> Parsed:
     # The invited account makes this call, so the record is its own. Some invitations name a mailbox.
     by_id = call.answered("Handshake", "TargetType") == "Account"
     joined = (call.answered("Handshake", "TargetEntity") if by_id else None) or call.account
-    return call.look(accounts=frozenset({joined})) if joined else call.look(everything=True)
+    return call.look(accounts=frozenset({joined})) if joined else call.look(organization=True)
 
 
 def _named_account(call: _Call) -> Parsed:
@@ -190,7 +190,7 @@ def _named_account(call: _Call) -> Parsed:
 
 
 def _everybody(call: _Call) -> Parsed:
-    return call.look(everything=True)
+    return call.look(organization=True)
 
 
 def _changed_share(call: _Call) -> Parsed:

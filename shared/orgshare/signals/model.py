@@ -44,11 +44,23 @@ class ImageAt(NamedTuple):
     owner: str | None = None
 
 
+class Part(NamedTuple):
+    """One of several parts of a shard that is too large to be looked at at once: ``number`` of ``of``, from 0."""
+
+    shard: Shard
+    number: int
+    of: int
+
+
 class Signal(Struct, frozen=True):
     """What to look at: never what is true of it.
 
     ``accounts`` may have joined, left, moved or changed their tags; ``images`` may have appeared, changed or
-    gone; ``shards`` are to be looked at whole; ``everything`` asks for a sweep, whatever else is named.
+    gone; ``shards`` are to be looked at whole, ``parts`` are of shards that are too large for that;
+    ``everything`` asks for a sweep, whatever else is named. ``organization`` asks what changed in the
+    organization since it was last seen, with ``surely`` also if a look is on the way already; ``beside``,
+    to follow the signals that wait beside these shards, ``again`` after so many workers in a row that got
+    no further.
     ``why`` has one short line an event, for the log.
     """
 
@@ -57,11 +69,17 @@ class Signal(Struct, frozen=True):
     shards: frozenset[Shard] = frozenset()
     everything: bool = False
     why: tuple[str, ...] = ()
+    organization: bool = False
+    surely: bool = False
+    parts: frozenset[Part] = frozenset()
+    beside: frozenset[Shard] = frozenset()
+    again: int = 0
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to look at."""
-        return not (self.everything or self.accounts or self.images or self.shards)
+        named = self.accounts or self.images or self.shards or self.parts or self.beside
+        return not (self.everything or self.organization or named)
 
 
 NOTHING = Signal()
@@ -142,6 +160,11 @@ def merge(signals: Iterable[Signal]) -> Signal:
         shards=frozenset().union(*(s.shards for s in all_)),
         everything=any(s.everything for s in all_),
         why=tuple(dict.fromkeys(line for s in all_ for line in s.why)),
+        organization=any(s.organization for s in all_),
+        surely=any(s.surely for s in all_),
+        parts=frozenset().union(*(s.parts for s in all_)),
+        beside=frozenset().union(*(s.beside for s in all_)),
+        again=max((s.again for s in all_), default=0),
     )
 
 

@@ -6,12 +6,13 @@ and leaving it out would lose work.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from orgshare.signals.model import Id, ImageAt, MalformedEvent, Parsed, Signal, line, read
+from orgshare.signals.model import Id, ImageAt, MalformedEvent, Parsed, Part, Signal, line, read
 from orgshare.words import Shard
 
 _WHAT = "a request to a worker"
@@ -28,6 +29,10 @@ class _Work(Struct, forbid_unknown_fields=True, omit_defaults=True):
     images: list[Id | _Image] = []
     shards: list[str] = []
     everything: bool = False
+    organization: bool = False
+    parts: list[str] = []
+    beside: list[str] = []
+    again: Annotated[int, Meta(ge=0)] = 0
     why: list[str] = []
 
 
@@ -42,6 +47,10 @@ def worker_request(signal: Signal) -> str:
         images=[_written(i) for i in sorted(signal.images, key=_order)],
         shards=sorted(map(str, signal.shards)),
         everything=signal.everything,
+        organization=signal.organization,
+        parts=[f"{part.shard}/{part.number}/{part.of}" for part in sorted(signal.parts)],
+        beside=sorted(map(str, signal.beside)),
+        again=signal.again,
         why=list(signal.why),
     )
     return msgspec.json.encode(_Request(work)).decode()
@@ -56,6 +65,10 @@ def parse(event: dict[str, Any]) -> Parsed:
             images=frozenset(map(_image, work.images)),
             shards=frozenset(map(_shard, work.shards)),
             everything=work.everything,
+            organization=work.organization,
+            parts=frozenset(map(_part, work.parts)),
+            beside=frozenset(map(_shard, work.beside)),
+            again=work.again,
             why=tuple(work.why),
         )
     )
@@ -86,3 +99,10 @@ def _shard(text: str) -> Shard:
         raise MalformedEvent(f"{_WHAT}: {line(error)}") from error
     read([shard.owner, shard.region], list[Id], f"{_WHAT}: shards")
     return shard
+
+
+def _part(text: str) -> Part:
+    match = re.fullmatch(r"(.+)/([0-9]{1,4})/([0-9]{1,4})", text)
+    if match is None or not int(match[2]) < int(match[3]):
+        raise MalformedEvent(f"{_WHAT}: not a part of a shard: {line(text)}; expected ecs/OWNER/REGION/NUMBER/OF")
+    return Part(_shard(match[1]), int(match[2]), int(match[3]))

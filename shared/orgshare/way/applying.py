@@ -30,6 +30,7 @@ from orgshare.record.history import write_history
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import absences, intended, reason_of, recorded, settled, settled_rows
 from orgshare.seen import see
+from orgshare.way.finishing import RestedOn, saw_after, what_it_rests_on
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.way.shares import ShareResult, Shares
@@ -68,6 +69,25 @@ class _ShardResult(Struct, frozen=True):
     shares: ShareResult = ShareResult()
     stopped: StopShard | None = None
 
+    def errors(self) -> tuple[Exception, ...]:
+        """What ended work on an image or a share."""
+        found = (*(outcome.failed for outcome in self.outcomes), *(error for _, error in self.shares.failed))
+        return tuple(error for error in found if error is not None)
+
+    def failed(self) -> bool:
+        """Whether anything was not done that was to be done, and that another run may do."""
+        return bool(self.errors()) or any(outcome.grants is None for outcome in self.outcomes)
+
+    def left(self) -> bool:
+        """Whether anything was begun that is not seen to be done."""
+        return bool(self.shares.pending) or any(_unseen(outcome) for outcome in self.outcomes)
+
+
+def _unseen(outcome: Outcome) -> bool:
+    """Whether the reading after the calls on an image does not show them yet."""
+    listed = {grant.account for grant in outcome.grants or ()}
+    return bool(outcome.accepted - listed) or not (outcome.revoked | outcome.gone).isdisjoint(listed)
+
 
 def apply(runtime: Runtime, focus: Focus) -> Applied:
     """Plan and carry it out, as far as the mode allows."""
@@ -90,6 +110,7 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
                 ),
                 run=runtime.run,
             )
+            rested_on = what_it_rests_on(runtime, planned)
     except Busy as error:
         plan = _with(planned.plan, findings=[Finding("busy", "", "", str(error))])
         return Applied(planned=planned, plan=plan, stopped=dict.fromkeys(planned.looked.services, error))
@@ -99,7 +120,7 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
     results: dict[Shard, _ShardResult] = {}
     lost = {shard: ledger.lost for shard, ledger in planned.looked.ledgers().items()}
     for shard in sorted(planned.looked.services):
-        results[shard] = _carry_out_shard(runtime, planned, shard, changes.get(shard, []), lost)
+        results[shard] = _carry_out_shard(runtime, planned, shard, changes.get(shard, []), lost, rested_on)
         if any(loss.shard == shard for loss in planned.running):
             with asking_the_state():
                 lost[shard] = runtime.state.read(shard).ledger.lost
@@ -117,15 +138,22 @@ def _others_took(runtime: Runtime, shard: Shard, lost: Mapping[Shard, Losses]) -
 
 
 def _carry_out_shard(
-    runtime: Runtime, planned: Planned, shard: Shard, changes: list[Change], lost: Mapping[Shard, Losses]
+    runtime: Runtime,
+    planned: Planned,
+    shard: Shard,
+    changes: list[Change],
+    lost: Mapping[Shard, Losses],
+    rested_on: RestedOn,
 ) -> _ShardResult:
     """Write down what was read and what is intended, and do it as long as the lease allows. ``lost`` is what the guard
-    knew to be lost in each shard."""
+    knew to be lost in each shard, ``rested_on`` what this run rests on."""
     before = planned.looked.states[shard]
     decisions = tuple(d for d in planned.decisions.images if d.image.shard == shard)
     settled_ledger = _settled(planned, shard, decisions)
     try:
         if not changes:
+            saw = saw_after(planned, shard, rested_on)
+            settled_ledger = settled_ledger.with_saw(saw)
             if settled_ledger != before.ledger:
                 _write_down(runtime, planned, shard, settled_ledger)
             return _ShardResult()
@@ -147,7 +175,7 @@ def _carry_out_shard(
         return _ShardResult(stopped=StopShard(f"{shard}: the state does not answer: {error}"))
     except StopShard as error:
         return _ShardResult(stopped=error)
-    return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease)
+    return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease, rested_on)
 
 
 def _with_lease(
@@ -159,6 +187,7 @@ def _with_lease(
     shares: Shares,
     ledger: Ledger,
     lease: Lease,
+    rested_on: RestedOn,
 ) -> _ShardResult:
     outcomes: tuple[Outcome, ...] = ()
     try:
@@ -172,6 +201,8 @@ def _with_lease(
         listed = {r.image.id: frozenset(g.account for g in r.grants or ()) for r in planned.looked.readings if r.asked}
         reached = {d.image.id: d.coverage.perhaps() & listed.get(d.image.id, d.coverage.perhaps()) for d in decisions}
         after = shares.recorded(recorded(ledger, outcomes, planned.now, covered=covered, reached=reached))
+        result = _ShardResult(outcomes, shares.result())
+        after = after.with_saw(saw_after(planned, shard, rested_on, left=result.left(), failed=result.failed()))
         _remember(runtime, planned, shard, after)
         lease.release(after)
     except StopShard as error:
@@ -182,8 +213,7 @@ def _with_lease(
     except (Exception, KeyboardInterrupt):
         lease.let_go()
         raise
-    failures = (*(outcome.failed for outcome in outcomes), *(error for _, error in shares.result().failed))
-    return _ShardResult(outcomes, shares.result(), next((f for f in failures if isinstance(f, StopShard)), None))
+    return replace(result, stopped=next((error for error in result.errors() if isinstance(error, StopShard)), None))
 
 
 def _write_down(runtime: Runtime, planned: Planned, shard: Shard, ledger: Ledger) -> None:

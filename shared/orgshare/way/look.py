@@ -10,11 +10,14 @@ listed is reported and left alone; an organization that cannot be read stops the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
+from zlib import crc32
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved, resolve_all
 from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images
@@ -39,6 +42,7 @@ from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
 from orgshare.ports import Directory, ImageService, ShareService
 from orgshare.record.state import ShardState, check_directory
+from orgshare.saw import View, view_of
 from orgshare.seen import Seen
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.words import NOBODY, Image, ImageReading, Incomplete, Organization, Shard, Sharing, is_folder
@@ -48,8 +52,13 @@ ASKED_BY_ID = 20
 
 
 class Looked(Struct, frozen=True, kw_only=True):
-    """What was read. ``present`` are all images that were seen, ``absent`` those of the ledger that a sweep asked for
-    by their ids and did not find, ``whole`` the shards of which everything was asked for."""
+    """What was read. ``present`` are all images that were seen, ``absent`` those of the ledger that were asked for by
+    their ids in shards that were looked at whole, and not found.
+
+    ``whole`` are the shards that were looked at whole, in ``followed`` ones all that changed in the organization;
+    ``everything`` is whether all shards of the policy were looked at whole. Those in ``begun`` will have been, when the
+    signals that wait beside them are followed.
+    """
 
     organization: Organization
     directory: Directory
@@ -67,6 +76,9 @@ class Looked(Struct, frozen=True, kw_only=True):
     absent: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
     whole: frozenset[Shard] = frozenset()
+    followed: frozenset[Shard] = frozenset()
+    begun: frozenset[Shard] = frozenset()
+    everything: bool = False
 
     def ledgers(self) -> Mapping[Shard, Ledger]:
         """Every shard's ledger."""
@@ -102,10 +114,15 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     audiences = resolve_all(policy, organization, now.date())
     select = selector(policy)
     _check_accounts(runtime, organization)
-    shards, incomplete = _shards(runtime, focus)
+    named, incomplete = named_shards(runtime)
+    shards = [shard for shard in named if focus.takes_shard(shard)]
     states = known | {shard: ShardState(Ledger(), 0) for shard in shards if shard not in known}
+    followed = frozenset(shard for shard in shards if any(each.changed for each in focus.of_shard(shard)))
+    focus = _what_changed(runtime, focus, followed, organization, states)
     listings = tuple(runtime.executor.map(lambda shard: _list(runtime, focus, shard, states[shard].ledger), shards))
     sharing = {li.shard: li.sharing for li in listings if li.service is not None and li.sharing is not None}
+    whole = frozenset(shard for shard in shards if focus.takes_whole(shard))
+    everything = focus.is_sweep() or whole.issuperset(named)
     reach = Reach(organization, policy.directory.nested_folder_targets, NOBODY, NOBODY)
     by_account = any(selection.accounts for selection in focus.selections)
     covered = {s: coverage_of_images(each.shares, reach, now) for s, each in sharing.items()} if by_account else {}
@@ -126,12 +143,45 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         readings=readings,
         unselected=unselected,
         passed_over=passed_over,
-        findings=() if incomplete or not focus.is_sweep() else _selection_findings(policy, listings, select),
+        findings=_selection_findings(policy, listings, select) if everything and not incomplete else (),
         incomplete=tuple(incomplete),
         absent=frozenset[str]().union(*(li.absent for li in listings)),
         present=frozenset(image.id for li in listings for image in li.images),
-        whole=frozenset(li.shard for li in listings if li.service is not None and focus.takes_all_of(li.shard)),
+        whole=whole,
+        followed=followed,
+        begun=frozenset(shards) if focus.begins else frozenset(),
+        everything=everything,
     )
+
+
+def _what_changed(
+    runtime: Runtime,
+    focus: Focus,
+    followed: frozenset[Shard],
+    organization: Organization,
+    states: Mapping[Shard, ShardState],
+) -> Focus:
+    """The focus with the accounts that changed since each shard last saw the organization, in the place of the word.
+
+    Where nobody can tell, because a shard was never looked at whole, or by another policy, it is looked at whole.
+    """
+    if not followed:
+        return focus
+    now = view_of(organization, runtime.policy)
+    views: dict[str, View | None] = {}
+    selections = [selection for selection in focus.selections if not selection.changed]
+    for shard in sorted(followed):
+        saw = states[shard].ledger.saw
+        if saw.organization not in views:
+            with asking_the_state():
+                views[saw.organization] = runtime.state.view(saw.organization)
+        before = views[saw.organization]
+        whole = Selection(owners=frozenset({shard.owner}), regions=frozenset({shard.region}))
+        if before is None or saw.policy != runtime.policy.digest or shard.owner in now.changed(before):
+            selections.append(whole)
+        elif changed := now.changed(before):
+            selections.append(replace(whole, accounts=changed))
+    return replace(focus, selections=tuple(selections))
 
 
 def _organization(runtime: Runtime, targets: frozenset[str]) -> tuple[Directory, Organization, str]:
@@ -144,7 +194,7 @@ def _organization(runtime: Runtime, targets: frozenset[str]) -> tuple[Directory,
         for folders in (rule.audience.folders, rule.audience.excluded.folders)
         for folder in folders
     } | policy.never.folders
-    try:
+    with asking_the_directory():
         directory = runtime.cloud.directory()
         organization = read_organization(directory, named | targets, trees_needed(policy), runtime.executor)
         # Whether an owner may use the directory hangs on one row of a listing, so it is asked for alone.
@@ -152,6 +202,13 @@ def _organization(runtime: Runtime, targets: frozenset[str]) -> tuple[Directory,
         asked = {account: directory.member(account) for account in sorted(missing)}
         found = {account: member for account, member in asked.items() if member is not None}
         return directory, organization.replace_members(found), why_contradicted(found)
+
+
+@contextmanager
+def asking_the_directory() -> Iterator[None]:
+    """Without an organization there is no run: ``StopRun``."""
+    try:
+        yield
     except NoAnswer as error:
         if not error.code:
             raise NobodyAnswers(f"{error}; check the network, the region, and ORGSHARE_LOCAL_CLOUD") from error
@@ -190,7 +247,8 @@ def _check_accounts(runtime: Runtime, organization: Organization) -> None:
         )
 
 
-def _shards(runtime: Runtime, focus: Focus) -> tuple[list[Shard], list[Incomplete]]:
+def named_shards(runtime: Runtime) -> tuple[list[Shard], list[Incomplete]]:
+    """The shards that the policy names, and the owners whose regions could not be read."""
     shards, incomplete = [], []
     for owner in runtime.policy.owners:
         try:
@@ -200,7 +258,7 @@ def _shards(runtime: Runtime, focus: Focus) -> tuple[list[Shard], list[Incomplet
             incomplete.append(Incomplete("shard", f"ecs/{owner.account}/*", why))
             continue
         shards += [Shard("ecs", owner.account, region) for region in regions]
-    return sorted(shard for shard in shards if focus.takes_shard(shard)), incomplete
+    return sorted(shards), incomplete
 
 
 def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _Listing:
@@ -215,7 +273,7 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
             found, _, unread = _ask_by_id(service, ids)
             return _Listing(shard, service, shares, sharing, found, unread=unread)
         images = list_images(service, shard)
-        known = ledger.grants.keys() if focus.is_sweep() else frozenset()
+        known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
         return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
     except (VendorError, IncompleteRead) as error:
@@ -286,6 +344,8 @@ def _readings(
 
 def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger, coverage: Coverage) -> bool:
     if selection.images and image.id not in selection.images:
+        return False
+    if selection.part is not None and crc32(image.id.encode()) % selection.part[1] != selection.part[0]:
         return False
     names = {audience.rule.name for audience in chosen}
     entries = ledger.entries(image.id)

@@ -26,6 +26,8 @@ from orgshare.words import Incomplete, Shard
 
 PASSES = 5
 
+LONGEST_BREATH = 30.0
+
 Waits = Mapping[Shard, tuple[Waiting, ...]]
 
 
@@ -43,7 +45,7 @@ def follow(runtime: Runtime, signal: Signal) -> Applied:
     except OutOfTime:
         with asking_the_state():
             for shard in _concerned(runtime, focus):
-                runtime.state.leave(shard, _beside(signal, shard))
+                runtime.state.leave(shard, _beside(signal, shard), by=runtime.run)
         raise
     return go_on(runtime, signal, focus, applied, {})
 
@@ -57,20 +59,30 @@ def go_on(runtime: Runtime, signal: Signal, focus: Focus, applied: Applied, wait
     for _ in range(PASSES):
         try:
             with asking_the_state():
-                _forget(runtime, applied, waits)
+                forget(runtime, applied, waits)
                 for shard in applied.stopped if not signal.empty else ():
-                    runtime.state.leave(shard, _beside(signal, shard))
-                free = [shard for shard in applied.planned.looked.services if _is_free(runtime, applied, shard)]
+                    runtime.state.leave(shard, _beside(signal, shard), by=runtime.run)
+                free = [shard for shard in applied.planned.looked.services if is_free(runtime, applied, shard)]
                 followed = waits
                 waits = {shard: found for shard in free if (found := runtime.state.waiting(shard))}
             if not waits or waits == followed:
                 break  # nothing waits, or what waits could not be followed
-            again = focus_of(merge(each.signal for found in waits.values() for each in found))
-            focus = Focus(tuple(dict.fromkeys((*focus.selections, *again.selections))))
+            again = [asked_beside(shard, found) for shard, found in waits.items()]
+            focus = Focus(tuple(dict.fromkeys((*focus.selections, *(s for each in again for s in each.selections)))))
             applied = both(applied, apply(runtime, focus))
         except OrgshareError as error:
             return _cut_short(applied, error)
     return applied
+
+
+def asked_beside(shard: Shard, waiting: tuple[Waiting, ...]) -> Focus:
+    """What signals ask for that wait beside a shard: there, whatever else they name."""
+    return focus_of(merge(each.signal for each in waiting)).within(shard)
+
+
+def breath(passes: int) -> float:
+    """Seconds to wait before one more pass after so many: of what keeps coming, the more is followed at once."""
+    return min(2.0**passes, LONGEST_BREATH)
 
 
 def _cut_short(applied: Applied, error: OrgshareError) -> Applied:
@@ -102,7 +114,7 @@ def _concerned(runtime: Runtime, focus: Focus) -> tuple[Shard, ...]:
     return tuple(sorted(shard for shard in named.union(runtime.state.shards()) if focus.takes_shard(shard)))
 
 
-def _is_free(runtime: Runtime, applied: Applied, shard: Shard) -> bool:
+def is_free(runtime: Runtime, applied: Applied, shard: Shard) -> bool:
     """Whether a shard that was done, or found held, is nobody's now; one that was ended for another reason stays so."""
     error = applied.stopped.get(shard)
     if error is None:
@@ -115,7 +127,7 @@ def _beside(signal: Signal, shard: Shard) -> Signal:
     return Signal(shards=frozenset({shard}), why=signal.why) if signal.everything else signal
 
 
-def _forget(runtime: Runtime, applied: Applied, waits: Waits) -> None:
+def forget(runtime: Runtime, applied: Applied, waits: Waits) -> None:
     """Forget what was followed to its end: where something was not read or not done, it waits on."""
     unread = {gap.name for gap in applied.plan.incomplete} | {str(each.change.shard) for each in applied.failed}
     done = {shard for shard in applied.planned.looked.services if shard not in applied.stopped}

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from orgshare.decide.deciding import decide, make_reach
 from orgshare.decide.decisions import Decisions
 from orgshare.decide.facts import Facts, Proof
-from orgshare.decide.losses import Loss
+from orgshare.decide.losses import Loss, foreseen
 from orgshare.decide.plan import Finding, Hold, Plan
 from orgshare.decide.planning import assemble, running, waiting
 from orgshare.errors import VendorError
@@ -81,18 +81,18 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         proof=Proof(contradicted=looked.contradicted),
         now=now,
         state=runtime.state.beginning.id,
-        sweep=focus.is_sweep(),
+        sweep=looked.whole >= looked.services.keys(),
         settled=seen.settled(now, runtime.policy.directory.settle),
         established=seen.established(now, runtime.policy.directory.settle),
         elsewhere={**seen.vanished(), **seen.moved(now, runtime.policy.directory.settle)},
         released=record.approved(now, gains=True),
     )
-    guarded = _proven(runtime, looked, facts, record)
+    guarded = _proven(runtime, looked, facts, record, everything=looked.everything)
     facts, decisions = guarded.facts, guarded.decisions
     if guarded.held():
         facts = replace(facts, held=guarded.held(), rejected=guarded.rejected)
         decisions = decide(facts)
-    orphans = _orphans(looked) if focus.is_sweep() else ()
+    orphans = _orphans(looked) if looked.everything else ()
     findings = (*looked.findings, *orphans, *runtime.lacking())
     plan = assemble(
         facts,
@@ -116,11 +116,11 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
     )
 
 
-def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord) -> _Guarded:
+def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord, *, everything: bool) -> _Guarded:
     """Decide and guard until every loss that would run has been asked for. Each round asks for more, so it ends."""
     asked: frozenset[Pair] = frozenset()
     while True:
-        guarded = _guarded(looked, facts, record, asked)
+        guarded = _guarded(looked, facts, record, asked, everything=everything)
         held = guarded.held()
         doubts = [
             loss
@@ -136,13 +136,16 @@ def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord)
         facts = _ask(runtime, looked, facts, doubts)
 
 
-def _guarded(looked: Looked, facts: Facts, record: GuardRecord, asked: frozenset[Pair]) -> _Guarded:
+def _guarded(
+    looked: Looked, facts: Facts, record: GuardRecord, asked: frozenset[Pair], *, everything: bool
+) -> _Guarded:
     """What the guard holds. A loss that was asked for in vain counts; what a lying listing shows does not."""
     decisions = decide(facts)
     losses = decisions.losses()
     in_vain = {loss.pair for loss in losses if not loss.proven and loss.pair in asked}
     misled = {loss.pair for loss in losses if facts.proof.contradicted and loss.hangs_on_listing}
-    judged = _judged(looked, facts, decisions, record, frozenset(in_vain | misled))
+    others = foreseen(facts, decisions.audiences, looked.services.keys()) if losses else ()
+    judged = _judged(looked, facts, decisions, record, frozenset(in_vain | misled), everything=everything)
     limits = facts.policy.limits
 
     def there(*, associated: bool) -> Baseline:
@@ -157,7 +160,7 @@ def _guarded(looked: Looked, facts: Facts, record: GuardRecord, asked: frozenset
         )
 
     holds = guard(
-        (loss for loss in losses if loss.pair not in misled),
+        (loss for loss in (*losses, *others) if loss.pair not in misled),
         asking=decisions.asking(),
         base=there(associated=False),
         associated=there(associated=True) if losses else None,
@@ -170,7 +173,13 @@ def _guarded(looked: Looked, facts: Facts, record: GuardRecord, asked: frozenset
 
 
 def _judged(
-    looked: Looked, facts: Facts, decisions: Decisions, record: GuardRecord, doubted: frozenset[Pair]
+    looked: Looked,
+    facts: Facts,
+    decisions: Decisions,
+    record: GuardRecord,
+    doubted: frozenset[Pair],
+    *,
+    everything: bool,
 ) -> Callable[[Pair], bool]:
     """Which pairs this run came to a conclusion about: what it read and does not doubt, and what is not ours at all.
 
@@ -182,7 +191,7 @@ def _judged(
     shared = {e for ledger in ledgers for rows in ledger.shares.values() for e in rows}
     asked = record.asked()
     # A policy without rules is that of a shard that a person ends: no other one was looked at.
-    whole = bool(facts.policy.rules) and facts.sweep and not looked.incomplete
+    whole = bool(facts.policy.rules) and everything and not looked.incomplete
     whole = whole and all(r.grants is not None for r in looked.readings)
 
     def judged(pair: Pair) -> bool:

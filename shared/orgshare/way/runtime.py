@@ -20,8 +20,8 @@ from orgshare.record.state import State
 class Runtime(Struct, frozen=True, kw_only=True):
     """One run's surroundings. ``run`` names it in the state and in the user agent.
 
-    ``lease`` is in seconds. ``monotonic`` are seconds that only go forward, whatever happens to the time of day.
-    ``notices`` is where a person is told, if anywhere.
+    ``lease`` is in seconds. ``monotonic`` are seconds that only go forward, whatever happens to the time of day, and
+    ``sleep`` lets some of them pass. ``notices`` is where a person is told, if anywhere.
     """
 
     policy: Policy
@@ -30,6 +30,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     executor: Executor
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
     run: str
     lease: float
     notices: Notices | None = None
