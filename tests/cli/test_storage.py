@@ -102,7 +102,7 @@ def test_from_init_to_history(begun: Callable[..., Shell], bucket: str, switches
     history = run("history", "--json").json["history"]
     assert {(row["account"], row["what"]) for row in history} >= {(A, "gained"), (A, "lost"), (D, "gained")}
     assert objects(run, bucket) == ["deployment.json", *(
-        f"{name}" for name in ("guard", "history", "organization", "pause", "runs", "shards")
+        f"{name}" for name in ("guard", "history", "organization", "pause", "runs", "shards", "views")
     )]  # fmt: skip
 
 
