@@ -14,6 +14,8 @@ from localcloud.world import Delays, Quotas, Switches
 
 if TYPE_CHECKING:
     from localcloud.ecs.models import EcsModel
+    from localcloud.events.models import EventModel
+    from localcloud.fc.models import FunctionModel
     from localcloud.mns.models import MessageModel
     from localcloud.oss.models import StorageModel
     from localcloud.resourcemanager.models import DirectoryModel
@@ -42,6 +44,8 @@ class Models:
     identity: IdentityModel
     storage: StorageModel
     messages: MessageModel
+    functions: FunctionModel
+    events: EventModel
     settings: Settings
     random: random_module.Random
 

@@ -123,6 +123,16 @@ OBJECT_OPERATIONS: frozenset[str] = frozenset(
 )
 """Every operation of object storage, as `oss:PutObject`."""
 
+FUNCTION_COMPUTE = Product("fc", "FC", "2023-03-30", ("InvokeFunction",))
+"""Of its older version, 2016-08-15, the same operation is served."""
+FUNCTION_OPERATIONS: frozenset[str] = frozenset(
+    f"{FUNCTION_COMPUTE.name}:{operation}" for operation in FUNCTION_COMPUTE.operations
+)
+"""Every operation of Function Compute, as `fc:InvokeFunction`."""
+
+_FUNCTION_HOST = re.compile(
+    r"fcv3(?:-vpc)?\.([a-z0-9-]+?)\.aliyuncs\.com|([1-9][0-9]*)\.([a-z0-9-]+?)(?:-internal)?\.fc\.aliyuncs\.com"
+)
 MESSAGE_QUEUE = Product("mns", "MNS", "2015-06-06", ("GetTopicAttributes", "PublishMessage", "SendMessage"))
 MESSAGE_OPERATIONS: frozenset[str] = frozenset(
     f"{MESSAGE_QUEUE.name}:{operation}" for operation in MESSAGE_QUEUE.operations
@@ -146,6 +156,16 @@ def object_host(host: str) -> tuple[str, str] | None:
     """
     found = _OBJECT_HOST.fullmatch(host.partition(":")[0].lower())
     return (found[1] or "", found[2]) if found else None
+
+
+def function_host(host: str) -> tuple[str, str] | None:
+    """(account, region) of a host of Function Compute, without an account if it names none; None for any other host.
+
+    `fcv3.cn-hangzhou.aliyuncs.com`, and `ACCOUNT.cn-hangzhou.fc.aliyuncs.com`, which 2.0 has and 3.0 takes as well:
+    https://www.alibabacloud.com/help/en/functioncompute/fc/developer-reference/endpoints
+    """
+    found = _FUNCTION_HOST.fullmatch(host.partition(":")[0].lower())
+    return (found[2] or "", found[1] or found[3]) if found else None
 
 
 def message_host(host: str) -> tuple[str, str] | None:

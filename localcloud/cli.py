@@ -99,9 +99,9 @@ def change(url: str, file: TextIO) -> None:
 @click.option("--url", required=True, help="URL of the local cloud.")
 @click.option("--advance", required=True, type=click.FloatRange(min=0), help="Seconds to move forward.")
 def clock(url: str, advance: float) -> None:
-    """Move the manual clock and print the new time."""
+    """Move the manual clock and print the new time, once everything that was due by then is done."""
     body = msgspec.json.encode({"advance": advance})
-    click.echo(_ask(url, "POST", "/_localcloud/clock", body)["now"])
+    click.echo(_ask(url, "POST", "/_localcloud/clock", body, timeout=None)["now"])
 
 
 def _stop(why: str) -> NoReturn:
@@ -122,13 +122,15 @@ def _open_log(cloud: LocalCloud, path: Path) -> TextIO:
     return log
 
 
-def _ask(url: str, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+def _ask(
+    url: str, method: str, path: str, body: bytes | None = None, *, timeout: float | None = _TIMEOUT
+) -> dict[str, Any]:
     """The answer of a running local cloud. Proxies of the environment are not for it, so none is used."""
     parts = urlsplit(url)
     try:
         if parts.scheme != "http" or not parts.hostname:
             _stop(f"--url {url}: expected http://127.0.0.1:PORT")
-        with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT)) as connection:
+        with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)) as connection:
             connection.request(method, path, body=body)
             answer = connection.getresponse()
             content = msgspec.json.decode(answer.read())

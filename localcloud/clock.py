@@ -38,9 +38,13 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         """Move forward; time never goes back."""
-        if seconds < 0:
+        self.advance_to(self._now + seconds)
+
+    def advance_to(self, moment: float) -> None:
+        """Move forward to a moment."""
+        if not moment >= self._now:
             raise ValueError("a clock moves forward only")
-        self._now += seconds
+        self._now = moment
 
 
 def iso_seconds(moment: float) -> str:

@@ -1,8 +1,10 @@
 """The local cloud itself: one function from request to answer, and what tests and stories do to it from outside.
 
 `handle` is synchronous and takes a lock, so any number of threads may call it, and every caller of `on_write` sees
-the state between two calls, never inside one. Time and chance are passed in. Beside the vendor's APIs it answers a few
-paths under `/_localcloud/` (see `localcloud.control`), which no client that is meant for the real cloud may use.
+the state between two calls, never inside one. Only a function runs without the lock, as it calls back. What happens
+by itself (`localcloud.driving`) happens when a manual clock is moved, or while the cloud is served. Time and chance
+are passed in. Beside the vendor's APIs it answers a few paths under `/_localcloud/` (see `localcloud.control`), which
+no client that is meant for the real cloud may use.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from typing import Any
 
 from localcloud import control
 from localcloud.clock import Clock, ManualClock, RealClock
+from localcloud.driving import Driver
+from localcloud.fc.exchange import Invoke, asks_for_functions
+from localcloud.fc.instances import Starter
+from localcloud.fc.models import Invocation
 from localcloud.gateway import Gateway, LogEntry
 from localcloud.http import HttpRequest, HttpResponse
 from localcloud.mns.models import Message
@@ -34,12 +40,14 @@ class LocalCloud:
         clock: Clock | None = None,
         random: random_module.Random | None = None,
         real_time: Callable[[], float] = time.time,
+        start_instance: Starter | None = None,
     ) -> None:
         self.clock: Clock = clock or RealClock()
         self.broken: list[Exception] = []
         """What callbacks of `on_write` have raised, in order."""
         self._lock = threading.RLock()
         self._gateway = Gateway(world, clock=self.clock, random=random or random_module.Random(), real_time=real_time)
+        self._driver = Driver(self._gateway, self._lock, start_instance)
 
     @classmethod
     def from_world(
@@ -49,6 +57,7 @@ class LocalCloud:
         clock: Clock | None = None,
         random: random_module.Random | None = None,
         real_time: Callable[[], float] = time.time,
+        start_instance: Starter | None = None,
     ) -> LocalCloud:
         """A cloud from a world: frozen, as plain data, or a file; WorldError if it is none.
 
@@ -59,7 +68,7 @@ class LocalCloud:
             world = load_world(world)
         elif not isinstance(world, World):
             world = parse_world(world)
-        return cls(world, clock=clock, random=random, real_time=real_time)
+        return cls(world, clock=clock, random=random, real_time=real_time, start_instance=start_instance)
 
     @property
     def calls(self) -> Counter[str]:
@@ -71,12 +80,42 @@ class LocalCloud:
         if request.path.startswith(control.PREFIX):
             return control.answer(self, request)
         with self._lock:
-            return self._gateway.answer(request)
+            answer = self._gateway.answer(request)
+        if isinstance(answer, Invoke):
+            answer = self._driver.invoke(answer)
+        self._driver.wake()
+        return answer
+
+    def waits(self, request: HttpRequest) -> bool:
+        """Whether the answer to a request may have to wait for a function, so that a carrier must not wait with it."""
+        return asks_for_functions(request) or request.path == f"{control.PREFIX}clock"
+
+    def begin(self, url: str) -> None:
+        """Functions reach this cloud at a URL from now on; on a real clock, things happen by themselves as well."""
+        self._driver.begin(url)
+
+    def close(self) -> None:
+        """End every process that runs a function, and whatever happens by itself."""
+        self._driver.close()
+
+    def drain(self) -> None:
+        """Let happen what is due by now: events arrive, timers fire, functions run, until nothing is left."""
+        self._driver.drain()
 
     def messages(self, mailbox: str = "") -> list[Message]:
         """What was sent to topics and queues, oldest first; only to `topics/NAME` or `queues/NAME` if it is named."""
         with self._lock:
             return self._gateway.models.messages.messages(mailbox)
+
+    def invocations(self, function: str = "") -> list[Invocation]:
+        """What became of every try to run a function, oldest first; the last ten thousand are known."""
+        with self._lock:
+            return [one for one in self._gateway.models.functions.invocations if function in ("", one.function)]
+
+    def waiting(self) -> list[Mapping[str, Any]]:
+        """The asynchronous invocations that are still to be run, in the order of their time."""
+        with self._lock:
+            return self._gateway.models.functions.waiting()
 
     def access(self, image: str | None = None, account: str | None = None) -> list[dict[str, Any]]:
         """The oracle: who can use which image through which channel, straight from the state.
@@ -139,6 +178,8 @@ class LocalCloud:
                 grants=grants,
                 resource_shares=models.sharing.share_documents(self.clock.now()),
                 buckets=world.buckets,
+                functions=world.functions,
+                events=world.events,
                 mailboxes=world.mailboxes,
                 quotas=world.quotas,
                 flow_control=world.flow_control,
@@ -168,14 +209,17 @@ class LocalCloud:
             _take_out_of_shares(before, document)
             self._gateway.take(parse_world(document, source=source), new_faults="faults" in part)
             self._gateway.written()
+        self._driver.wake()
 
     def advance(self, seconds: float) -> float:
-        """Move the manual clock and say what time it is; TypeError if the clock is real."""
-        with self._lock:
-            if not isinstance(self.clock, ManualClock):
-                raise TypeError("the clock is real; only a manual clock can be moved")
-            self.clock.advance(seconds)
-            return self.clock.now()
+        """Move the manual clock and say what time it is; TypeError if the clock is real.
+
+        Whatever happens meanwhile happens in the order of its time, each with the clock at its moment, and is over
+        when this returns.
+        """
+        if not isinstance(self.clock, ManualClock):
+            raise TypeError("the clock is real; only a manual clock can be moved")
+        return self._driver.advance(self.clock, seconds)
 
     def keys_for_service(self, service: str, role: str, *, name: str, seconds: int) -> Session:
         """The temporary key that a service (`fc.aliyuncs.com`) takes in a role for what it runs.

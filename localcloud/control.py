@@ -1,5 +1,5 @@
-"""What is asked of a local cloud and of no real one: the oracle, changes from outside, the manual clock,
-and what was told to topics and queues.
+"""What is asked of a local cloud and of no real one: the oracle, changes from outside, the manual clock, and what
+functions did and told.
 
 These paths need no signature, so the server listens on loopback only. Bad input is 400 with one line in `error`, and
 changes nothing.
@@ -35,10 +35,16 @@ def answer(cloud: LocalCloud, request: HttpRequest) -> HttpResponse:
             return _change(cloud, request.body)
         case "POST", "clock":
             return _advance(cloud, request.body)
-        case "GET", "messages":
-            mailbox = parse_qs(request.query).get("mailbox", [""])[-1]
-            return _json(200, {"messages": [msgspec.to_builtins(one) for one in cloud.messages(mailbox)]})
+        case "GET", "messages" | "invocations" as what:
+            return _functions(cloud, what, parse_qs(request.query))
     return _error(404, f"no such path: {request.method} {request.path}")
+
+
+def _functions(cloud: LocalCloud, what: str, asked: dict[str, list[str]]) -> HttpResponse:
+    if what == "messages":
+        return _json(200, {what: msgspec.to_builtins(cloud.messages(asked.get("mailbox", [""])[-1]))})
+    done = msgspec.to_builtins(cloud.invocations(asked.get("function", [""])[-1]))
+    return _json(200, {what: done, "waiting": cloud.waiting()})
 
 
 def _change(cloud: LocalCloud, body: bytes) -> HttpResponse:

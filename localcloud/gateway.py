@@ -1,8 +1,9 @@
 """What stands before every product: from a request to an answer.
 
 Route, check the signature, admit (flow control), fail on purpose if the world says so, check the permission, perform,
-answer. Only one request is on its way at a time; `LocalCloud` holds the lock. Object storage speaks another protocol,
-so its requests go the same way in `localcloud.oss.exchange`, and Simple Message Queue's in `localcloud.mns.exchange`.
+answer. Only one request is on its way at a time; `LocalCloud` holds the lock. Object storage, Simple Message Queue and
+Function Compute speak other protocols, so their requests go the same way in `localcloud.oss.exchange`,
+`localcloud.mns.exchange` and `localcloud.fc.exchange`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from localcloud.clock import Clock, iso_millis
 from localcloud.ecs.models import EcsModel
 from localcloud.ecs.responses import OPERATIONS as ECS_OPERATIONS
 from localcloud.errors import GATEWAY, ApiError, missing
+from localcloud.events.models import EventModel
+from localcloud.events.records import Written
 from localcloud.faults import FaultRule, first_strike
+from localcloud.fc.exchange import FunctionExchange, Invoke, asks_for_functions
+from localcloud.fc.models import FunctionModel
 from localcloud.flow import FlowControl
 from localcloud.http import JSON_TYPE, XML_TYPE, HttpRequest, HttpResponse
 from localcloud.mns.exchange import MessageExchange, asks_for_messages
@@ -35,10 +40,11 @@ from localcloud.resourcemanager.models import DirectoryModel
 from localcloud.resourcemanager.responses import OPERATIONS as RESOURCE_MANAGER_OPERATIONS
 from localcloud.resourcesharing.models import SharingModel
 from localcloud.resourcesharing.responses import OPERATIONS as RESOURCE_SHARING_OPERATIONS
+from localcloud.ros.stack import Stack, read_stack
 from localcloud.signing import VALID_SECONDS, Nonces, read_signature
 from localcloud.sts.models import IdentityModel, Principal
 from localcloud.sts.responses import OPERATIONS as STS_OPERATIONS
-from localcloud.world import World
+from localcloud.world import World, WorldError
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     (operation.product, operation.name): operation
@@ -92,18 +98,26 @@ class Gateway:
         settings = Settings(world.quotas, world.delays, world.switches, world.regions, dict(world.sites))
         ecs = EcsModel(world.images, world.grants, now=now)
         directory = DirectoryModel(world.directory, world.outsiders, now=now)
-        identity = IdentityModel(world.access_keys, world.roles)
+        stack = read_stack(world)
+        _check_trails(world, stack)
+        identity = IdentityModel(world.access_keys, {**world.roles, **stack.roles})
         sharing = SharingModel(
             world.resource_shares, ecs=ecs, directory=directory, identity=identity, settings=settings, now=now
         )
-        storage = StorageModel(world.buckets, now=now)
-        self.models = Models(ecs, directory, sharing, identity, storage, MessageModel(), settings, random)
-        self._adopt_mailboxes(world)
+        storage = StorageModel({**world.buckets, **stack.buckets}, now=now)
+        messages = MessageModel()
+        functions = FunctionModel(identity=identity, messages=messages, random=random)
+        events = EventModel(ecs=ecs, directory=directory, storage=storage, functions=functions, random=random)
+        self.models = Models(ecs, directory, sharing, identity, storage, messages, functions, events, settings, random)
+        events.begin(now)
+        self._deploy(world, stack)
 
-    def answer(self, request: HttpRequest) -> HttpResponse:
-        """The answer to a request to a vendor API."""
+    def answer(self, request: HttpRequest) -> HttpResponse | Invoke:
+        """The answer to a request to a vendor API, or the invocation that has to be run for it, without the lock."""
         if asks_for_objects(request):
             return ObjectExchange(self, request).respond()
+        if asks_for_functions(request):
+            return FunctionExchange(self, request).respond()
         if asks_for_messages(request):
             return MessageExchange(self, request).respond()
         return _Exchange(self, request).answer()
@@ -153,25 +167,51 @@ class Gateway:
             callback()
 
     def take(self, world: World, *, new_faults: bool) -> None:
-        """Become another world; what stays the same keeps its times and counts."""
+        """Become another world; what stays the same keeps its times and counts. WorldError changes nothing."""
+        before = self.world
+        same = (world.functions, world.roles, world.buckets) == (before.functions, before.roles, before.buckets)
+        stack = self.models.functions.stack if same else read_stack(world)
+        _check_trails(world, stack)
         now = self.clock.now()
         models, delays = self.models, world.delays
         models.directory.replace(world.directory, world.outsiders, now=now, delays=delays)
         models.ecs.replace(world.images, world.grants, now=now, delay=delays.share)
         models.sharing.adopt(world.resource_shares, now=now)
-        models.storage.adopt_buckets(world.buckets, now=now)
-        self._adopt_mailboxes(world)
+        models.storage.adopt_buckets({**world.buckets, **stack.buckets}, now=now)
         models.identity.keys = dict(world.access_keys)
-        models.identity.roles = dict(world.roles)
+        models.identity.roles = {**world.roles, **stack.roles}
         settings = models.settings
         settings.quotas, settings.delays, settings.switches = world.quotas, delays, world.switches
         settings.regions, settings.sites = world.regions, dict(world.sites)
         if new_faults:
             self.rules = [FaultRule(fault) for fault in world.faults]
         self.world = world
+        self._deploy(world, stack)
+        models.events.tell_of_images(now)
 
-    def _adopt_mailboxes(self, world: World) -> None:
-        self.models.messages.adopt_mailboxes((one.owner, one.region, name) for name, one in world.mailboxes.items())
+    def tick(self) -> None:
+        """Let happen what is due by now: events arrive, timers fire."""
+        now = self.clock.now()
+        self.models.events.deliver(now)
+        self.models.functions.fire_timers(now)
+
+    def next_due(self) -> float | None:
+        """When something happens by itself next; a moment in the past if it is due."""
+        moments = (self.models.events.next_due(), self.models.functions.next_due())
+        return min((one for one in moments if one is not None), default=None)
+
+    def _deploy(self, world: World, stack: Stack) -> None:
+        functions = self.models.functions
+        self.models.events.settings = world.events
+        if world.functions is not None:
+            functions.most_instances = world.functions.instances
+        functions.adopt_stack(stack, now=self.clock.now())
+        self.models.messages.adopt_mailboxes(
+            [
+                *((one.owner, one.region, name) for name, one in world.mailboxes.items()),
+                *((stack.account, stack.region, name) for name in stack.mailboxes),
+            ]
+        )
 
 
 class _Exchange:
@@ -255,15 +295,16 @@ class _Exchange:
         gateway = self._gateway
         name, account = operation.full_name, principal.account
         if not gateway.admits(name, account, self._region):
-            return self._refused(GATEWAY.error("Throttling.User"))
+            return self._turned_away(operation, principal, GATEWAY.error("Throttling.User"))
         rule = gateway.strike(name, account, self._region)
         kind = rule.fault.kind if rule is not None else ""
         if rule is not None and kind in ("throttle", "error"):
-            return self._refused(_ordered_error(rule))
+            return self._turned_away(operation, principal, _ordered_error(rule))
         if kind == "no-answer":
             return self._dropped(kind)
         answer, refusal = self._call(operation, principal, kind)
         if operation.writes:
+            self._tell(operation, principal, answer, refusal)
             gateway.written()
         if kind == "lost-answer":
             return self._dropped(kind)
@@ -287,6 +328,32 @@ class _Exchange:
             return {"RequestId": self._request_id, **operation.handler(call)}, None
         except ApiError as refusal:
             return {}, refusal
+
+    def _turned_away(self, operation: Operation, principal: Principal, error: ApiError) -> HttpResponse:
+        if operation.writes:
+            self._tell(operation, principal, {}, error)
+        return self._refused(error)
+
+    def _tell(
+        self, operation: Operation, principal: Principal, answer: Mapping[str, Any], refusal: ApiError | None
+    ) -> None:
+        """A call that was to change something is recorded, and told of."""
+        events = self._gateway.models.events
+        events.tell_of_call(
+            Written(
+                product=PRODUCTS[operation.product],
+                action=operation.name,
+                parameters=self._params,
+                answer=answer,
+                refusal=refusal,
+                principal=principal,
+                request=self._request,
+                region=self._region,
+                now=self._now,
+                request_id=self._request_id,
+            )
+        )
+        events.tell_of_images(self._now)
 
     def _refused(self, error: ApiError, *, broken: bool = False) -> HttpResponse:
         title = self._product.title if self._product is not None else ""
@@ -323,6 +390,13 @@ class _Exchange:
             code=code,
             request_id=self._request_id,
         )
+
+
+def _check_trails(world: World, stack: Stack) -> None:
+    """A trail needs its bucket, in the world or in the template."""
+    for name, trail in world.events.trails.items():
+        if trail.bucket not in world.buckets and trail.bucket not in stack.buckets:
+            raise WorldError(f'events.trails.{name}.bucket: no bucket "{trail.bucket}"')
 
 
 def _ordered_error(rule: FaultRule) -> ApiError:

@@ -217,6 +217,11 @@ def check_object_permission(call: ObjectCall, operation: str) -> None:
         raise not_permitted(lacking, shown=call.models.settings.switches.access_denied_detail)
 
 
+def lacks(identity: IdentityModel, caller: Principal, action: str, resource: str, *, now: float) -> bool:
+    """Whether a caller may not do something, for calls that are none of the above."""
+    return bool(_lacking(identity, caller, Asked(action, (resource,), common_facts(now))))
+
+
 def _listing_facts(call: ObjectCall, operation: str) -> Mapping[str, str]:
     if operation != "ListObjectsV2":
         return {}

@@ -15,6 +15,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ LOOPBACK = "127.0.0.1"
 _ABORT = "localcloud.abort"
 _KEEP_ALIVE_SECONDS = 600
 _GRACE_SECONDS = 2
+_WAITERS = 256
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -49,8 +51,14 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(cloud: LocalCloud, sock: socket.socket, *, ready: Callable[[str], None]) -> None:
-    """Answer until SIGTERM or SIGINT; `ready` gets the URL once requests are answered."""
-    _server(cloud, sock, ready=ready).run(sockets=[sock])
+    """Answer until SIGTERM or SIGINT; `ready` gets the URL once requests are answered.
+
+    Functions run as long as that; afterwards none of their processes is left.
+    """
+    try:
+        _server(cloud, sock, ready=ready).run(sockets=[sock])
+    finally:
+        cloud.close()
 
 
 @contextlib.contextmanager
@@ -68,6 +76,7 @@ def serving(cloud: LocalCloud, *, port: int = 0) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(30)
+        cloud.close()
 
 
 def url_of(sock: socket.socket) -> str:
@@ -76,7 +85,8 @@ def url_of(sock: socket.socket) -> str:
 
 
 def application(cloud: LocalCloud) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The ASGI application."""
+    """The ASGI application. A request that may wait for a function gets a thread of its own: functions call back."""
+    waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="localcloud-waiter")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -97,7 +107,10 @@ def application(cloud: LocalCloud) -> Callable[[Scope, Receive, Send], Awaitable
             body=body,
         )
         try:
-            answer = cloud.handle(request)
+            if cloud.waits(request):
+                answer = await asyncio.get_running_loop().run_in_executor(waiters, cloud.handle, request)
+            else:
+                answer = cloud.handle(request)
         except Exception:  # noqa: BLE001 - a bug, here or in a hook: one request fails, the server goes on
             traceback.print_exc()
             answer = HttpResponse(status=500, body=b'{"Code":"InternalError","Message":"A bug in the local cloud."}')
@@ -177,4 +190,9 @@ def _server(cloud: LocalCloud, sock: socket.socket, *, ready: Callable[[str], No
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    return _Server(config, ready=lambda: ready(url_of(sock)))
+
+    def begun() -> None:
+        cloud.begin(url_of(sock))
+        ready(url_of(sock))
+
+    return _Server(config, ready=begun)

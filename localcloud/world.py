@@ -17,13 +17,13 @@ from typing import Any, Literal, NoReturn, TypeVar, cast, get_args
 import msgspec
 import yaml
 
-from localcloud.catalog import MESSAGE_OPERATIONS, OBJECT_OPERATIONS
+from localcloud.catalog import FUNCTION_OPERATIONS, MESSAGE_OPERATIONS, OBJECT_OPERATIONS
 from localcloud.catalog import OPERATIONS as NAMED_OPERATIONS
 from localcloud.clock import parse_iso
 from localcloud.policies import Policy, PolicyError, TrustPolicy, read_policy, read_trust_policy
 from localcloud.regions import REGIONS
 
-OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS | MESSAGE_OPERATIONS
+OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS | FUNCTION_OPERATIONS | MESSAGE_OPERATIONS
 """Every operation that a fault or a limit of flow control can be about."""
 
 ROOT = "root"
@@ -170,6 +170,56 @@ class Bucket(_Frozen, frozen=True, kw_only=True):
     versioning: Versioning = "none"
 
 
+class Functions(_Frozen, frozen=True, kw_only=True):
+    """A template whose functions run here, in an account and a region.
+
+    `code` is a folder with what the template deploys from object storage, as folders or zips under the same names.
+    `environment` is set beside the template's variables; `{url}` in it stands for the cloud's own URL. `packages` says
+    what a function can import beside its layers and the standard library: nothing, or what the interpreter has.
+    """
+
+    template: str
+    account: str
+    region: str
+    code: str
+    stack: str = "stack"
+    parameters: dict[str, Any] = {}
+    environment: dict[str, str] = {}
+    packages: Literal["layers", "interpreter"] = "layers"
+    python: str = ""
+    instances: int = 100
+    patience: float = 1.0
+    true_is_sync: bool = True
+
+
+class Trail(_Frozen, frozen=True, kw_only=True):
+    """A trail of audit records into a bucket: those of its account, or of its whole organization."""
+
+    account: str
+    bucket: str
+    prefix: str = ""
+    organization: bool = False
+    delay: float = 60.0
+
+
+class Events(_Frozen, frozen=True, kw_only=True):
+    """What becomes of events on their way: EventBridge's, and object storage's notices to functions.
+
+    `lose` and `duplicate` are probabilities, `delay` seconds. `membership` says whether calls of the resource directory
+    reach EventBridge at all, `membership_region` the region that they are told of in; `answers` whether audit records
+    hold what the call answered. `forward` hands an account's events on to the default bus of another.
+    """
+
+    lose: float = 0.0
+    duplicate: float = 0.0
+    delay: float = 0.0
+    membership: bool = False
+    membership_region: str = "cn-hangzhou"
+    answers: bool = True
+    forward: dict[str, str] = {}
+    trails: dict[str, Trail] = {}
+
+
 class Mailbox(_Frozen, frozen=True, kw_only=True):
     """A topic or a queue of Simple Message Queue. Its messages are no part of a world."""
 
@@ -270,6 +320,8 @@ class World(_Frozen, frozen=True, kw_only=True):
     grants: dict[str, tuple[str, ...]] = {}
     resource_shares: dict[str, ResourceShare] = {}
     buckets: dict[str, Bucket] = {}
+    functions: Functions | None = None
+    events: Events = Events()
     mailboxes: dict[str, Mailbox] = {}
     quotas: Quotas = Quotas()
     flow_control: dict[str, Limit] = {}
@@ -298,7 +350,7 @@ def load_world(path: str | Path) -> World:
         raise WorldError(f"{path.name}: cannot be read: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
         raise WorldError(f"{path.name}: is not UTF-8 text (byte {problem.start})") from problem
-    return parse_world(read_yaml(text, source=path.name), source=path.name)
+    return parse_world(read_yaml(text, source=path.name), source=path.name, base=path.parent)
 
 
 def read_yaml(text: str, *, source: str) -> object:
@@ -326,10 +378,13 @@ def _check_depth(text: str, *, source: str) -> None:
             depth -= 1
 
 
-def parse_world(document: object, *, source: str = "world") -> World:
-    """The world that plain data describes (a parsed YAML or JSON document)."""
+def parse_world(document: object, *, source: str = "world", base: Path | None = None) -> World:
+    """The world that plain data describes (a parsed YAML or JSON document).
+
+    Paths of files are taken from `base`, without one from where this process is.
+    """
     try:
-        return _Reader(document).world()
+        return _Reader(document, base or Path()).world()
     except WorldError as problem:
         raise WorldError(f"{source}: {' '.join(str(problem).split())}") from None
 
@@ -377,6 +432,7 @@ _ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
 _USER = re.compile(r"[A-Za-z0-9.@_-]{1,64}")
 _SHARE = re.compile(r"rs-[A-Za-z0-9-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _MAILBOX = re.compile(r"(topics|queues)/[A-Za-z0-9][A-Za-z0-9-]{0,255}")
 _SHARE_NAME = re.compile(r"[\w.\-]{1,50}")
 _TARGET = re.compile(r"(rd|r|fd)-[A-Za-z0-9-]+|root|[1-9][0-9]{4,17}")
@@ -488,8 +544,9 @@ def _shown(value: object) -> str:
 class _Reader:
     """Turns one document into a World; what refers to something else is checked once everything is read."""
 
-    def __init__(self, document: object) -> None:
+    def __init__(self, document: object, base: Path) -> None:
         self._top = _Place(document, "")
+        self._base = base
         self._places: dict[str, _Place] = {}
 
     def world(self) -> World:
@@ -507,6 +564,8 @@ class _Reader:
             grants=self._part("grants", _grants, {}),
             resource_shares=self._part("resource_shares", lambda place: _resource_shares(place, known_regions), {}),
             buckets=self._part("buckets", lambda place: _buckets(place, known_regions), {}),
+            functions=self._part("functions", lambda place: _functions(place, known_regions, self._base), None),
+            events=self._part("events", lambda place: _events(place, known_regions), Events()),
             mailboxes=self._part("mailboxes", lambda place: _mailboxes(place, known_regions), {}),
             quotas=self._part("quotas", _quotas, Quotas()),
             flow_control=self._part("flow_control", _flow_control, {}),
@@ -536,6 +595,9 @@ class _Reader:
         self._check_accounts("buckets", ((name, "owner", one.owner) for name, one in world.buckets.items()), known)
         self._check_accounts("mailboxes", ((name, "owner", one.owner) for name, one in world.mailboxes.items()), known)
         self._check_accounts("roles", ((arn, "", arn.split(":")[3]) for arn in world.roles), known)
+        if world.functions is not None:
+            self._check_accounts("functions", [("account", "", world.functions.account)], known)
+        self._check_events(world, known)
         for image_id, accounts in world.grants.items():
             self._check_grants(self._at("grants", image_id), world.images.get(image_id), accounts, known)
         for share_id, share in world.resource_shares.items():
@@ -543,6 +605,14 @@ class _Reader:
         for index, fault in enumerate(world.faults):
             if fault.account is not None and fault.account not in known:
                 self._at("faults", index).below("account", "").fail(_unknown_account(fault.account))
+
+    def _check_events(self, world: World, known: set[str]) -> None:
+        for sender, receiver in world.events.forward.items():
+            self._check_accounts("events", [("forward", sender, sender), ("forward", sender, receiver)], known)
+        for name, trail in world.events.trails.items():
+            self._check_accounts("events", [("trails", name, trail.account)], known)
+            if trail.organization and (world.directory is None or world.directory.management != trail.account):
+                self._at("events", "trails").below(name, None).fail("only the management account has such a trail")
 
     def _check_directory(self, world: World) -> None:
         directory = world.directory
@@ -728,6 +798,60 @@ def _bucket(place: _Place, regions: tuple[str, ...]) -> Bucket:
         owner=fields["owner"].account(),
         region=fields["region"].one_of(regions),
         versioning=cast("Versioning", versioning),
+    )
+
+
+def _functions(place: _Place, regions: tuple[str, ...], base: Path) -> Functions:
+    fields = place.keys(*Functions.__struct_fields__, required=("template", "account", "region", "code"))
+
+    def path(key: str) -> str:
+        return str((base / fields[key].text(_NAME, "a path")).absolute())
+
+    packages = fields["packages"].one_of(("layers", "interpreter")) if "packages" in fields else "layers"
+    return Functions(
+        template=path("template"),
+        account=fields["account"].account(),
+        region=fields["region"].one_of(regions),
+        code=path("code"),
+        stack=fields["stack"].text(_STACK, "a name of letters, digits and hyphens") if "stack" in fields else "stack",
+        parameters={key: one.value for key, one in fields["parameters"].entries().items()}
+        if "parameters" in fields
+        else {},
+        environment=_tags(fields["environment"]) if "environment" in fields else {},
+        packages=cast("Literal['layers', 'interpreter']", packages),
+        python=fields["python"].text() if "python" in fields else "",
+        instances=fields["instances"].whole(low=1) if "instances" in fields else 100,
+        patience=fields["patience"].number(low=1.0) if "patience" in fields else 1.0,
+        true_is_sync=fields["true_is_sync"].flag() if "true_is_sync" in fields else True,
+    )
+
+
+def _events(place: _Place, regions: tuple[str, ...]) -> Events:
+    fields = place.keys(*Events.__struct_fields__)
+    trails = fields["trails"].entries(_STACK, "a name") if "trails" in fields else {}
+    forward = fields["forward"].entries(_ACCOUNT, "an account id of digits in quotes") if "forward" in fields else {}
+    return Events(
+        lose=fields["lose"].number(high=1.0) if "lose" in fields else 0.0,
+        duplicate=fields["duplicate"].number(high=1.0) if "duplicate" in fields else 0.0,
+        delay=fields["delay"].number() if "delay" in fields else 0.0,
+        membership=fields["membership"].flag() if "membership" in fields else False,
+        membership_region=fields["membership_region"].one_of(regions)
+        if "membership_region" in fields
+        else Events().membership_region,
+        answers=fields["answers"].flag() if "answers" in fields else True,
+        forward={sender: one.account() for sender, one in forward.items()},
+        trails={name: _trail(one) for name, one in trails.items()},
+    )
+
+
+def _trail(place: _Place) -> Trail:
+    fields = place.keys(*Trail.__struct_fields__, required=("account", "bucket"))
+    return Trail(
+        account=fields["account"].account(),
+        bucket=fields["bucket"].text(_BUCKET, "the name of a bucket"),
+        prefix=fields["prefix"].text() if "prefix" in fields else "",
+        organization=fields["organization"].flag() if "organization" in fields else False,
+        delay=fields["delay"].number() if "delay" in fields else Trail.__struct_defaults__[-1],
     )
 
 

@@ -129,6 +129,8 @@ class EcsModel:
         self._public: set[str] = set()
         self._copying: dict[tuple[str, str], list[float]] = {}
         self._tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self.touched: dict[str, None] = {}
+        """Images that changed since whoever tells of it has looked, in order."""
         self.replace(images, grants, now=now, delay=0.0)
 
     # --- reading
@@ -386,10 +388,12 @@ class EcsModel:
             self._owned[key][image.id] = None
             self._sorted.pop(key, None)
         self._images[image.id] = image
+        self.touched[image.id] = None
         (self._public.add if image.spec.public else self._public.discard)(image.id)
 
     def _drop(self, image: ImageRecord) -> None:
         self._unindex(image)
+        self.touched[image.id] = None
         del self._images[image.id]
         self._public.discard(image.id)
         self._hidden.pop(image.id, None)

@@ -22,6 +22,7 @@ from localcloud.errors import ApiError
 from localcloud.http import HttpRequest, HttpResponse
 from localcloud.mns.errors import ERRORS
 from localcloud.mns.models import MOST_BYTES
+from localcloud.permissions import lacks
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
 
@@ -112,10 +113,19 @@ class MessageExchange:
         body = _xml(root, document)
         return self._send(status, "", body[: len(body) // 2] if kind == "malformed" else body)
 
+    def _check_permission(self, principal: Principal) -> None:
+        """https://www.alibabacloud.com/help/en/mns/user-guide/policies-and-examples"""
+        below = "" if self._action == "GetTopicAttributes" else "/messages"
+        resource = f"acs:mns:{self._region}:{self._account}:/{self._mailbox}{below}"
+        identity = self._gateway.models.identity
+        if lacks(identity, principal, f"{MESSAGE_QUEUE.name}:{self._action}", resource, now=self._now):
+            raise ERRORS.error("AccessDenied")
+
     def _call(self, principal: Principal) -> tuple[int, str, Mapping[str, Any]]:
         messages = self._gateway.models.messages
         if self._account != principal.account:
             raise ERRORS.error("AccessDenied")
+        self._check_permission(principal)
         if not messages.has_mailbox(self._account, self._region, self._mailbox):
             kind = "Topic" if self._mailbox.startswith("topics/") else "Queue"
             raise ERRORS.error(f"{kind}NotExist")
@@ -176,10 +186,7 @@ class MessageExchange:
 
 
 def _attributes(name: str, count: int, now: float) -> dict[str, Any]:
-    """https://www.alibabacloud.com/help/en/message-service/latest/basic-concepts-topic
-
-    When a topic was made is not kept: it was just now.
-    """
+    """Made just now, as far as known: https://www.alibabacloud.com/help/en/message-service/latest/basic-concepts-topic"""
     return {
         "TopicName": name,
         "CreateTime": int(now),

@@ -37,6 +37,9 @@ _IN_OUR_WORDS = {
 }
 """The gateway's refusals of a key as object storage says them."""
 
+_EVENTS = {"PutObject": "ObjectCreated:PutObject", "DeleteObject": "ObjectRemoved:DeleteObject"}
+"""https://www.alibabacloud.com/help/en/oss/user-guide/event-notification-overview"""
+
 
 def asks_for_objects(request: HttpRequest) -> bool:
     """Whether a request is meant for object storage: by its host, or where that names nobody by its signature."""
@@ -120,6 +123,8 @@ class ObjectExchange:
         if kind == "no-answer":
             return self._dropped(kind)
         answer, refusal = self._call(operation, principal)
+        if refusal is None:
+            self._tell(operation, principal)
         if kind == "lost-answer":
             return self._dropped(kind)
         if refusal is not None:
@@ -130,6 +135,20 @@ class ObjectExchange:
         if kind == "malformed":
             body = body[: len(body) // 2]
         return self._send(answer.status, "", body, answer.content_type, answer.headers)
+
+    def _tell(self, operation: ObjectOperation, principal: Principal) -> None:
+        """Functions may want to know of an object that was made or removed."""
+        event = _EVENTS.get(operation.name)
+        if event is not None:
+            models = self._gateway.models
+            models.events.tell_of_object(
+                event,
+                models.storage.bucket_named(self._bucket),
+                (self._bucket, self._key),
+                principal=principal.user_id,
+                request_id=self._request_id,
+                now=self._now,
+            )
 
     def _call(self, operation: ObjectOperation, principal: Principal) -> tuple[ObjectAnswer, ApiError | None]:
         call = ObjectCall(

@@ -184,7 +184,7 @@ class IdentityModel:
         return session
 
     def _forget(self, now: float) -> None:
-        """Sessions are made in the order of time, so the old ones are at the front (of about the same length)."""
+        """Sessions are made in the order of time: the old ones are at the front, and a long one keeps those behind."""
         while self._sessions:
             oldest = next(iter(self._sessions.values()))
             if oldest.expires + _FORGET_SECONDS > now:

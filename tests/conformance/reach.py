@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import localcloud
 from localcloud.call import Operation
+from localcloud.catalog import PRODUCTS
 
 _PARAMS = "localcloud.params"
 _BESIDE_SERVICES = ("localcloud.errors", _PARAMS)
@@ -58,8 +59,11 @@ class _Place:
 
 @cache
 def _modules() -> tuple[ModuleType, ...]:
-    """All modules of all services, those of a service to come included, and what they share."""
-    services = [package.name for package in pkgutil.iter_modules(localcloud.__path__, "localcloud.") if package.ispkg]
+    """All modules of the services whose operations are called by their name, and what they share.
+
+    Nothing there leads into the other packages, whose methods have the same names at times.
+    """
+    services = [f"{localcloud.__name__}.{product}" for product in PRODUCTS]
     names = [
         module.name
         for service in services

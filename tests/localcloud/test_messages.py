@@ -21,7 +21,6 @@ from localcloud import HttpRequest, LocalCloud, WorldError
 from localcloud.catalog import message_host
 from localcloud.mns.exchange import _signature
 from localcloud.server import serving
-from localcloud.sts.models import Principal
 from tests.support.cloud import MANAGEMENT, OWNER, REGION, SHOP, key_of, start, world
 
 BOXES = {
@@ -95,11 +94,17 @@ def test_the_vendors_sdk_publishes_and_sends(cloud: LocalCloud, url: str, accoun
 def test_temporary_keys_need_their_token(cloud: LocalCloud, account: Sdk) -> None:
     """As everywhere; a role acts in its account."""
     identity = cloud._gateway.models.identity
-    management = Principal(MANAGEMENT, f"acs:ram::{MANAGEMENT}:root", "Account", MANAGEMENT)
+    _, caller = identity.authenticate(key_of(MANAGEMENT), "", now=cloud.clock.now())
     session = identity.assume(
-        management, ROLE, "tests", seconds=None, facts={}, session_policy=None, now=cloud.clock.now(),
+        caller,
+        ROLE,
+        "tests",
+        seconds=None,
+        facts={},
+        session_policy=None,
+        now=cloud.clock.now(),
         random=random.Random(1),
-    )  # fmt: skip
+    )
     given = {"key": session.access_key, "secret": session.secret}
     account(**given, token=session.token).get_topic("alerts").publish_message(TopicMessage("x"))
     refused("InvalidAccessKeyId", lambda: account(**given).get_topic("alerts").publish_message(TopicMessage("x")))

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from localcloud.inprocess import in_process
-from localcloud.sts.models import IdentityModel, Principal, Session
+from localcloud.sts.models import IdentityModel, Session
 from localcloud.world import Role
 from orgshare import handling
 from orgshare.logs import json_log
 from orgshare.report import runs
-from tests.support.cloud import MANAGEMENT, OWNER, Clients, start
+from tests.support.cloud import OWNER, Clients, start
 from tests.support.secrets import Secrets
 from tests.support.trial import Trial
 
@@ -74,17 +74,8 @@ WAYS = (by_log, by_standard_log, by_command, by_handler, by_report, by_message)
 
 @pytest.fixture
 def ways(tmp_path: Any) -> Ways:
-    model = IdentityModel({}, {ROLE: Role(trusts=(MANAGEMENT,))})
-    session = model.assume(
-        Principal(MANAGEMENT, f"acs:ram::{MANAGEMENT}:root", "Account", MANAGEMENT),
-        ROLE,
-        "tests",
-        seconds=None,
-        facts={},
-        session_policy=None,
-        now=0.0,
-        random=Random(7),
-    )
+    model = IdentityModel({}, {ROLE: Role(trusts_services=("fc.aliyuncs.com",))})
+    session = model.assume_for_service("fc.aliyuncs.com", ROLE, "tests", seconds=3600, now=0.0, random=Random(7))
     return Ways(Trial(tmp_path), session)
 
 

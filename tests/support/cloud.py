@@ -317,6 +317,7 @@ def acs3(
     nonce: str | None = None,
     stamp: float | None = None,
     headers: Mapping[str, str] | None = None,
+    path: str = "/",
 ) -> HttpRequest:
     """A request signed with the official SDK's own ACS3 code, for tests that then spoil it."""
     query = dict(params or {})
@@ -329,20 +330,20 @@ def acs3(
         "x-acs-content-sha256": hashlib.sha256(body).hexdigest(),
         **(headers or {}),
     }
-    signed = _ToSign(method, query, sent)
+    signed = _ToSign(method, path, query, sent)
     hashed = sent["x-acs-content-sha256"]
     sent["authorization"] = Utils.get_authorization(signed, "ACS3-HMAC-SHA256", hashed, key_of(account), secret)
     if body:
         sent["content-type"] = "application/x-www-form-urlencoded"
-    return HttpRequest(method=method, host=host, path="/", query=urlencode(query), headers=sent, body=body)
+    return HttpRequest(method=method, host=host, path=path, query=urlencode(query), headers=sent, body=body)
 
 
 class _ToSign:
     """What the SDK's signing function reads of a request."""
 
-    def __init__(self, method: str, query: dict[str, str], headers: dict[str, str]) -> None:
+    def __init__(self, method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> None:
         self.method = method
-        self.pathname = "/"
+        self.pathname = path
         self.query = query
         self.headers = dict(headers)
 

@@ -116,16 +116,16 @@ def watch(secrets: Secrets, patch: pytest.MonkeyPatch) -> None:
 
 
 def _learn(secrets: Secrets, patch: pytest.MonkeyPatch) -> None:
-    assume = IdentityModel.assume
+    opened = IdentityModel._open
 
     def assumed(self: IdentityModel, *arguments: Any, **options: Any) -> Any:
-        session = assume(self, *arguments, **options)
+        session = opened(self, *arguments, **options)
         secrets.issued("secret", session.secret)
         secrets.issued("token", session.token)
         secrets.issued("key", session.access_key.removeprefix("STS."))
         return session
 
-    patch.setattr(IdentityModel, "assume", assumed)
+    patch.setattr(IdentityModel, "_open", assumed)
     for module, name in (
         (localcloud.gateway, "read_signature"),
         (localcloud.oss.exchange, "read_object_signature"),

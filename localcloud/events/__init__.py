@@ -1,0 +1,1 @@
+"""What the cloud tells of itself: audit records, state changes of images, and who gets to know of them."""
