@@ -13,13 +13,12 @@ from msgspec.structs import replace
 
 from deploy import check as checking
 from deploy.metadata import Metadata
-from deploy.project import ROOT, TEMPLATES
+from deploy.project import ROOT, TEMPLATES, this_project
 from deploy.reading import Finding, parse
-from tests.deploy.known import project
 
 MAIN = "template.yml"
 METADATA = Metadata()
-PROJECT = project()
+PROJECT = this_project()
 TEXTS = {name: (ROOT / name).read_text() for name in TEMPLATES}
 READ = {name: parse(text, name) for name, text in TEXTS.items()}
 
@@ -76,7 +75,6 @@ def test_the_command_prints_a_line_for_each_finding_and_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And with 0 and a count where everything is in order."""
-    monkeypatch.setattr(checking, "this_project", lambda: PROJECT)
     path = tmp_path / MAIN
     path.write_text(TEXTS[MAIN].replace("Cpu: 1", "Cpu: 99", 1))
     assert checking.main([str(path)]) == 1

@@ -204,7 +204,7 @@ def test_a_shard_that_the_policy_no_longer_names_is_let_be(f: Fanned) -> None:
 
 def test_an_image_of_nobody_wakes_nobody(f: Fanned, capsys: pytest.CaptureFixture[str]) -> None:
     """The log says so."""
-    f.changed("m-gold", region="eu-central-1", owner="1000000000000077")
+    f.changed("m-gold", region="eu-central-1", owner=OWNER)
     assert f.placed == []
     assert "lies in no shard of the policy" in capsys.readouterr().err
 

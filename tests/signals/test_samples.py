@@ -77,6 +77,9 @@ EXPECTED_OF_SAMPLES = {
     "trail-notice.json": Parsed(files=(TRAIL_FILE,)),
     "trail-notice-eventbridge.json": Parsed(files=(TRAIL_FILE,)),
     "timer.json": Parsed(Signal(everything=True, why=("timer hourly-sweep at 2026-11-21T10:00:00Z",))),
+    "timer-watch.json": Parsed(
+        Signal(organization=True, surely=True, why=("timer watch at 2026-11-21T10:05:00Z",)),
+    ),
     "worker.json": Parsed(
         Signal(
             accounts=frozenset({"1000000000000005"}),
