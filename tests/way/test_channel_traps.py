@@ -76,17 +76,22 @@ def share_by_hand(*targets: str, **fields: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def hidden(entity: str, *, everywhere_too: bool = False) -> Iterator[None]:
-    """The listing of all rows leaves out those of one image or target; with the second, that of one share too."""
+def hidden(what: str, *, everywhere_too: bool = False) -> Iterator[None]:
+    """The listing of all rows leaves out those of one image or target; with the second, every other answer does too."""
     honest = ResourceShares.rows
 
     def rows(
-        self: ResourceShares, kind: AssociationKind, token: str, *, share: str | None = None
+        self: ResourceShares,
+        kind: AssociationKind,
+        token: str,
+        *,
+        share: str | None = None,
+        entity: str | None = None,
     ) -> TokenPage[AssociationRow]:
-        page = honest(self, kind, token, share=share)
+        page = honest(self, kind, token, share=share, entity=entity)
         if share is not None and not everywhere_too:
             return page
-        return TokenPage(tuple(row for row in page.rows if row.association.entity != entity), page.token)
+        return TokenPage(tuple(row for row in page.rows if row.association.entity != what), page.token)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ResourceShares, "rows", rows)
