@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -34,14 +34,15 @@ from orgshare.ports import Workers
 from orgshare.report.documents import Document, about, apply_document, joined, not_applied_document, plan_document
 from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
-from orgshare.report.telling import tell
+from orgshare.report.telling import tell, tell_of_orphans
 from orgshare.settings import POLICY, read_settings
 from orgshare.signals import Signal, parse, senders_of, take_in, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.attending import Attended, attend
 from orgshare.way.look import named_shards
 from orgshare.way.passing import follow
-from orgshare.way.runtime import Runtime
+from orgshare.way.planning import orphans
+from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.way.waking import NOBODY_WOKEN, Woken, shards_of, wake
 from orgshare.way.watching import ask_for_look, watch
 from orgshare.wiring import make_workers, runtime
@@ -165,6 +166,7 @@ def _hand_out(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Do
     here = _InProcess()
     workers = elsewhere or here
     woken, incomplete, looks = NOBODY_WOKEN, tuple[Incomplete, ...](), 0
+    orphaned: tuple[Finding, ...] = ()
     if signal.accounts or signal.organization:
         look = watch if signal.surely or elsewhere is None else ask_for_look
         watched = look(surroundings, workers)
@@ -177,6 +179,8 @@ def _hand_out(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Do
                 log.info("ignored", reason=f"image {image_at.id} lies in no shard of the policy")
         woken = woken.and_then(wake(surroundings, workers, wanted))
         incomplete = (*incomplete, *unread)
+        if signal.everything:
+            orphaned = _orphans(surroundings, named, unread, log)
     log.info(
         "handed out",
         looks=looks,
@@ -184,7 +188,7 @@ def _hand_out(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Do
         unplaced={str(shard): why for shard, why in woken.unplaced.items()},
         paused=[str(shard) for shard in woken.paused],
     )
-    report = joined([_handed_out(surroundings, woken, incomplete), *_finish(here.requests, site, log)])
+    report = joined([_handed_out(surroundings, woken, incomplete, orphaned), *_finish(here.requests, site, log)])
     if incomplete:
         raise Unfinished(_first("readings are incomplete", [f"{gap.name}: {gap.why}" for gap in incomplete]))
     return report
@@ -289,14 +293,29 @@ def _hand_on(surroundings: Runtime, shard: Shard, attended: Attended, again: int
     return ""
 
 
+def _orphans(
+    surroundings: Runtime, named: Collection[Shard], unread: Collection[Incomplete], log: Any
+) -> tuple[Finding, ...]:
+    """The shards that the policy does not name any more: no worker comes to them, so a sweep's own function looks."""
+    state = surroundings.state
+    with asking_the_state():
+        ledgers = {shard: state.read(shard).ledger for shard in state.shards() if shard not in named}
+    found = tuple(orphans(ledgers, named, unread))
+    tell_of_orphans(surroundings, found, everything=not unread, log=log)
+    return found
+
+
 def _handed_out(
-    surroundings: Runtime, woken: Woken = NOBODY_WOKEN, incomplete: tuple[Incomplete, ...] = ()
+    surroundings: Runtime,
+    woken: Woken = NOBODY_WOKEN,
+    incomplete: tuple[Incomplete, ...] = (),
+    findings: tuple[Finding, ...] = (),
 ) -> Document:
     """The report of a function that changed nothing itself: ``asked`` are the shards for which a worker was invoked."""
     why = "no worker could be invoked, so its signal waits beside it for the next watch: "
     gaps = [*incomplete, *(Incomplete("shard", str(shard), why + error) for shard, error in woken.unplaced.items())]
-    findings = [Finding("paused", "", "", f"{shard}: its signal waits beside it") for shard in woken.paused]
-    plan = Plan(findings=tuple(sorted(findings)), incomplete=tuple(sorted(gaps)))
+    paused = [Finding("paused", "", "", f"{shard}: its signal waits beside it") for shard in woken.paused]
+    plan = Plan(findings=tuple(sorted((*findings, *paused))), incomplete=tuple(sorted(gaps)))
     document = plan_document(plan, about(surroundings.policy, surroundings.state.beginning.directory))
     report = not_applied_document(document, calls=surroundings.cloud.calls())
     return {**report, "asked": [str(shard) for shard in woken.invoked]}

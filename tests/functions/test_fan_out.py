@@ -336,3 +336,17 @@ def test_a_worker_request_names_what_it_asks_for(f: Fanned) -> None:
     f.function("worker", json.dumps({"orgshare": {"accounts": [C], "images": ["m-gold"]}}))
     assert f.trial.access() == everywhere(A, B, C)
     assert beside(f.trial) == []
+
+
+def test_a_sweep_says_what_the_policy_no_longer_names(trial: Trials) -> None:
+    """No worker comes to such a shard, so the function that sends them says it, as long as it stands."""
+    f = Fanned(trial(**two_regions()))
+    f.trial.begin()
+    f.sweep()
+    f.trial.write_policy(policy(owners=[{"account": OWNER, "regions": [THERE.region]}]))
+    for _ in range(2):
+        (finding,) = f.timer("reconcile")["findings"]
+        assert (finding["kind"], str(HERE) in finding["why"]) == ("orphaned", True)
+        f.work()
+    f.trial.write_policy(policy(owners=[{"account": OWNER, "regions": [REGION, THERE.region]}]))
+    assert f.timer("reconcile")["findings"] == []

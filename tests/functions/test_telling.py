@@ -18,6 +18,7 @@ from orgshare.handling import Unfinished
 from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal, worker_request
 from orgshare.signals.model import ImageAt
+from orgshare.words import Shard
 from tests.support.trial import (
     MANAGEMENT,
     OTHER_REGION,
@@ -226,6 +227,29 @@ def test_what_cannot_be_revoked_and_what_is_orphaned_are_told(deployment: Callab
     ((row,),) = made.after(1)
     assert (row["kind"], row["where"]) == ("orphaned", "the state")
     assert HERE in row["what"]
+
+
+def test_a_worker_of_one_shard_ends_nothing_of_another(deployment: Callable[..., Deployment]) -> None:
+    """What waits in one region is not over because a worker looked at another, so it is told once."""
+    of_world = world(mailboxes=BOXES)
+    of_world["images"] |= {
+        f"m-far-{number}": {"owner": OWNER, "region": OTHER_REGION, "name": f"far-{number}", "tags": {"share": "org"}}
+        for number in range(3)
+    }
+    made = deployment(world=of_world, owners=[{"account": OWNER, "regions": [REGION, OTHER_REGION]}])
+    made.sweep()
+    made.trial.write_policy(
+        policy(
+            owners=[{"account": OWNER, "regions": [REGION, OTHER_REGION]}],
+            rules=[rule(folders=["fd-test"], images={"tags": {"share": "org"}, "region": REGION}, name="here"),
+                   rule(images={"tags": {"share": "org"}, "region": OTHER_REGION}, name="there")],
+        )
+    )  # fmt: skip
+    assert [row["kind"] for told in made.after(1) for row in told] == ["held"]
+    for region in (OTHER_REGION, REGION, OTHER_REGION):
+        shard = Shard("ecs", OWNER, region)
+        handling.worker(worker_request(Signal(shards=frozenset({shard}))).encode(), CONTEXT)
+    assert made.told() == []
 
 
 def test_a_run_that_comes_to_nothing_is_told_when_it_stays_so(deployment: Callable[..., Deployment]) -> None:

@@ -14,13 +14,16 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from orgshare.decide.plan import Hold
+from orgshare.decide.plan import Finding, Hold
 from orgshare.errors import OrgshareError
 from orgshare.notices import Matter, Notice
 from orgshare.report.documents import About
 from orgshare.report.times import moment
 from orgshare.way.applying import Applied
 from orgshare.words import counted
+
+SHARDS = "shards"
+"""The scope of what no shard's own run finds: that the policy names them all."""
 
 PASSES_BY_ITSELF = timedelta(hours=1)
 """How long what mostly passes by itself has to stand: two looks in a row that are not the retries of one."""
@@ -58,7 +61,7 @@ def matters_of(applied: Applied) -> tuple[Matter, ...]:
     found = [
         *_held(applied.plan.held, observing=observing),
         *_refused(applied, shards),
-        *_findings(applied, shards),
+        *matters_of_findings(applied.plan.findings, shards),
         *_unread(applied),
         *_failed(applied),
     ]
@@ -178,8 +181,9 @@ def _refused(applied: Applied, shards: Mapping[str, str]) -> Iterator[Matter]:
         )
 
 
-def _findings(applied: Applied, shards: Mapping[str, str]) -> Iterator[Matter]:
-    for finding in applied.plan.findings:
+def matters_of_findings(findings: Iterable[Finding], shards: Mapping[str, str]) -> Iterator[Matter]:
+    """The findings that a person should know; ``shards`` are those of the images."""
+    for finding in findings:
         if finding.kind in FINDINGS:
             place = f"{finding.image} {finding.account}".strip()
             where = f"{place} in {shards[finding.image]}" if finding.image in shards else place or "the state"
@@ -189,7 +193,7 @@ def _findings(applied: Applied, shards: Mapping[str, str]) -> Iterator[Matter]:
                 where=where,
                 what=finding.why,
                 do=FINDINGS[finding.kind],
-                scope=shards.get(finding.image, ""),
+                scope=SHARDS if finding.kind == "orphaned" else shards.get(finding.image, ""),
             )
 
 

@@ -9,13 +9,14 @@ next run tells it. The other way round, a message that was sent and not answered
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from orgshare.decide.plan import Finding
 from orgshare.errors import ConfigurationError, CredentialsRefused, OrgshareError, StopShard, VendorError
 from orgshare.notices import Matter, Notes, Notice, due, settled
 from orgshare.report.documents import about
-from orgshare.report.notices import Sent, matter_of_error, matters_of, message
+from orgshare.report.notices import SHARDS, Sent, matter_of_error, matters_of, matters_of_findings, message
 from orgshare.way.applying import Applied
 from orgshare.way.runtime import Runtime
 
@@ -30,13 +31,20 @@ def tell(runtime: Runtime, outcome: Applied | OrgshareError, log: Any) -> None:
         _tell(runtime, matters_of(outcome), _looked_at(outcome), log)
 
 
+def tell_of_orphans(runtime: Runtime, findings: Iterable[Finding], *, everything: bool, log: Any) -> None:
+    """Tell of shards that the policy does not name any more; ``everything`` if all that it names could be read."""
+    if runtime.notices is not None:
+        matters = tuple(matters_of_findings(findings, {}))
+        _tell(runtime, matters, lambda scope: everything and scope == SHARDS, log)
+
+
 def _looked_at(applied: Applied) -> Callable[[str], bool]:
     """Which scopes a run looked at whole: a shard that was read and done, the deployment if everything was."""
     unread = {gap.name for gap in applied.plan.incomplete}
     done = [shard for shard in applied.planned.looked.whole if shard not in applied.stopped]
     shards = {str(s) for s in done if not unread & {str(s), f"{s.service}/{s.owner}/*"}}
-    everything = applied.planned.facts.sweep and not unread and not applied.stopped
-    return lambda scope: scope == "run" or scope in shards or (scope == "" and everything)
+    everything = applied.planned.looked.everything and not unread and not applied.stopped
+    return lambda scope: scope == "run" or scope in shards or (scope in ("", SHARDS) and everything)
 
 
 def _tell(runtime: Runtime, matters: Sequence[Matter], looked_at: Callable[[str], bool], log: Any) -> None:

@@ -10,7 +10,7 @@ runs; it is reported as incomplete, or stays in the hold that it was in before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -25,12 +25,13 @@ from orgshare.decide.planning import assemble, running, waiting
 from orgshare.errors import VendorError
 from orgshare.focus import Focus
 from orgshare.guard import NO_PAIRS, Baseline, GuardRecord, baseline, guard
+from orgshare.ledger import Ledger
 from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
 from orgshare.seen import see
 from orgshare.way.look import Looked, look
 from orgshare.way.runtime import Runtime, asking_the_state
-from orgshare.words import Pair
+from orgshare.words import Incomplete, Pair, Shard
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -92,8 +93,8 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
     if guarded.held():
         facts = replace(facts, held=guarded.held(), rejected=guarded.rejected)
         decisions = decide(facts)
-    orphans = _orphans(looked) if looked.everything else ()
-    findings = (*looked.findings, *orphans, *runtime.lacking())
+    orphaned = orphans(looked.ledgers(), looked.services.keys(), looked.incomplete) if looked.everything else ()
+    findings = (*looked.findings, *orphaned, *runtime.lacking())
     plan = assemble(
         facts,
         decisions,
@@ -229,13 +230,13 @@ def _ask(runtime: Runtime, looked: Looked, facts: Facts, doubts: list[Loss]) -> 
     return replace(facts, organization=confirmation.organization, proof=proof)
 
 
-def _orphans(looked: Looked) -> Iterable[Finding]:
-    """Shards with anything of ours that the policy does not name any more."""
-    ledgers = looked.ledgers()
+def orphans(
+    ledgers: Mapping[Shard, Ledger], named: Collection[Shard], unread: Collection[Incomplete]
+) -> Iterator[Finding]:
+    """Shards with anything of ours that the policy does not name any more, as far as what it names could be read."""
     known = {shard for shard, ledger in ledgers.items() if ledger.grants or ledger.shares}
-    named = set(looked.services)
-    for shard in sorted(known - named):
+    for shard in sorted(known.difference(named)):
         of_owner = f"{shard.service}/{shard.owner}/*"
-        if not any(gap.name in (str(shard), of_owner) for gap in looked.incomplete):
+        if not any(gap.name in (str(shard), of_owner) for gap in unread):
             why = f"the state knows what was shared in {shard}, which the policy does not name; nothing is done there"
             yield Finding("orphaned", "", "", why)
