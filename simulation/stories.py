@@ -488,8 +488,8 @@ class _Author:
             if meanwhile:
                 step["meanwhile"] = meanwhile
         if random.random() < 0.25:
-            fault = self._one((*LIES, "empty-list", "truncated-page"))
-            step["lie"] = _struck(self._one(READS), fault, self._one((1, 1, 2)))
+            read, lie = self._one(READS), self._one((*LIES, "empty-list", "truncated-page"))
+            step["lie"] = _struck(read, lie, self._one((1, 1, 2)))
         return step
 
     def _one_run(self) -> dict[str, Any]:
