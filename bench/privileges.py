@@ -29,13 +29,13 @@ from orgshare.permissions import FREE, PERMISSIONS, action_of
 from orgshare.record.series import KEPT_GENERATIONS
 from orgshare.report.documents import apply_document
 from orgshare.report.runs import keep_report
-from orgshare.signals import parse
+from orgshare.signals import Signal, parse, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.passing import follow
 from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
-from orgshare.wiring import check_store
+from orgshare.wiring import check_store, make_notices, make_workers
 from tests.support.channels import LATER, by_shares, directly
-from tests.support.granted import BUCKET, RUNNER, Deployment, Policies, Right, granted, rights, without
+from tests.support.granted import BUCKET, RUNNER, WORKER, Deployment, Policies, Right, granted, rights, without
 from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
 
 DAYS = 24 * 3600
@@ -165,9 +165,27 @@ def recovers_a_lost_state(d: Deployment) -> None:
     assert by_shares(d) == images(C, D)
 
 
+def wakes_a_worker(d: Deployment) -> None:
+    """The function that does the work of shards has a request, which it would run as soon as it can."""
+    workers = make_workers(d.settings(), "run")
+    assert workers is not None
+    workers.invoke(worker_request(Signal(everything=True)))
+    assert [waiting["function"] for waiting in d.cloud.waiting()] == [WORKER]
+
+
+def tells_a_person(d: Deployment) -> None:
+    """A message is in the topic."""
+    notices = make_notices(d.settings(), "run")
+    assert notices is not None
+    notices.publish("a hold waits")
+    assert [message.body for message in d.cloud.messages()] == ["a hold waits"]
+
+
 SCENARIOS: tuple[Callable[[Deployment], None], ...] = (
     begins_a_state,
     shares_directly,
+    wakes_a_worker,
+    tells_a_person,
     shares_by_the_directory,
     confirms_departures,
     asks_for_folders_that_nobody_is_in,

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.functions import TOPIC, Deployed, deployed
-from deploy.project import BY_HAND, Project
+from deploy.project import Project
 from deploy.reading import Finding, Keys, Template, function_of, within
 from deploy.resolving import resolve, text_of
 from deploy.structure import nearest
+from orgshare.permissions import BY_HAND
 
 ROLE, POLICY, SERVICE = "ALIYUN::RAM::Role", "ALIYUN::RAM::ManagedPolicy", "ALIYUN::FC::Service"
 NAMED = ("oss:", "sts:", "fc:", "mns:", "log:", "eventbridge:")

@@ -16,6 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from orgshare.permissions import FREE, OPTIONAL, action_of
+
 ROOT = Path(__file__).parents[1]
 
 TEMPLATES: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -29,15 +31,6 @@ TEMPLATES: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Every template, and the functions that it deploys."""
-
-FREE = frozenset({"sts:GetCallerIdentity"})
-"""Needs no permission: https://help.aliyun.com/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity"""
-
-BY_HAND = frozenset({"oss:GetBucketVersioning", "mns:GetTopicAttributes"})
-"""Calls of ``init`` and ``doctor`` only, by whoever sets an installation up."""
-
-RENAMED: Mapping[str, str] = MappingProxyType({"oss:ListObjectsV2": "oss:ListObjects"})
-"""Operations whose action has another name: https://www.alibabacloud.com/help/en/oss/developer-reference/listobjectsv2"""
 
 PLATFORM: Mapping[str, str] = MappingProxyType(
     {
@@ -69,12 +62,12 @@ def this_project() -> Project:
     """What the tree around this file is."""
     library = ROOT / "shared" / "orgshare"
     adapters = "".join(path.read_text(encoding="utf-8") for path in sorted((library / "alibaba").glob("*.py")))
-    calls = set(re.findall(r'"((?:ecs|resourcemanager|resourcesharing|sts|oss|fc|mns):[A-Z]\w+)"', adapters)) - FREE
+    calls = set(re.findall(r'"((?:ecs|resourcemanager|resourcesharing|sts|oss|fc|mns):[A-Z]\w+)"', adapters)) - FREE - OPTIONAL
     samples = sorted((ROOT / "localcloud" / "samples" / "events").glob("*.json"))
     return Project(
         functions={path.parent.name: path for path in sorted((ROOT / "functions").glob("*/index.py"))},
         settings=frozenset(re.findall(r'"(ORGSHARE_[A-Z_]+)"', (library / "settings.py").read_text(encoding="utf-8"))),
-        calls=frozenset(RENAMED.get(call, call) for call in calls),
+        calls=frozenset(map(action_of, calls)),
         events={path.name: json.loads(path.read_text(encoding="utf-8")) for path in samples},
     )
 

@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import settings
 
 from tests.support.secrets import Secrets, listening, watch
+
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+"""How long an example takes says how busy the machine is, and nothing of what is tested."""
 
 
 @pytest.fixture(scope="session")

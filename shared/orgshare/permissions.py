@@ -20,15 +20,18 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Bearer = Literal["owner", "directory", "runner"]
+Bearer = Literal["owner", "directory", "runner", "functions"]
 """Who needs a permission: the role in an owner's account, the role in the management account, or who runs orgshare:
-the functions' role or a person. Without a role of its own, an account's permissions are the runner's too."""
+the functions' roles or a person. Without a role of its own, an account's permissions are the runner's too. What
+functions need besides is theirs alone: a person invokes no worker, and is told on the screen."""
 
 EVERYTHING = "*"
 IMAGES = "acs:ecs:*:{account}:image/*"
 BUCKET = "acs:oss:*:*:{bucket}"
 OBJECTS = "acs:oss:*:*:{objects}"
 ROLE = "{role}"
+WORKER = "{worker}"
+MESSAGES = "{topic}/messages"
 
 
 class Permission(Struct, frozen=True):
@@ -67,9 +70,19 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
             Permission("oss:ListObjects", BUCKET),
             Permission("oss:GetBucketVersioning", BUCKET),
         ),
+        "functions": (
+            Permission("fc:InvokeFunction", WORKER),
+            Permission("mns:PublishMessage", MESSAGES),
+        ),
     }
 )
 """``ecs:DescribeRegions`` is needed for ``regions: all`` only, the object storage's for a state that lies there."""
+
+BY_HAND = frozenset({"oss:GetBucketVersioning"})
+"""What ``init`` and ``doctor`` alone call, with the permissions of the person who sets an installation up."""
+
+OPTIONAL = frozenset({"mns:GetTopicAttributes"})
+"""Calls that nothing rests on: ``doctor`` asks for the topic, and where it may not, it says that it did not look."""
 
 FREE = frozenset({"sts:GetCallerIdentity"})
 """Operations that need no permission.
@@ -84,11 +97,19 @@ def action_of(operation: str) -> str:
 
 
 def policy_document(
-    bearer: Bearer, *, account: str = "", roles: Iterable[str] = (), bucket: str = "", prefix: str = ""
+    bearer: Bearer,
+    *,
+    account: str = "",
+    roles: Iterable[str] = (),
+    bucket: str = "",
+    prefix: str = "",
+    worker: str = "",
+    topic: str = "",
 ) -> dict[str, Any]:
     """The RAM policy with exactly what a bearer needs: a statement for each thing that actions are needed on.
 
     ``account`` is the owner's, ``roles`` are all that the policy names, ``bucket`` and ``prefix`` are the state's.
+    ``worker`` is the function as ``acs:fc:...``, ``topic`` where a person is told as ``acs:mns:...``.
     """
     objects = f"{bucket}/{prefix}/*" if prefix else f"{bucket}/*"
     wanted: dict[tuple[str, ...], list[str]] = {}
@@ -96,7 +117,8 @@ def policy_document(
         if permission.on == ROLE:
             resources = tuple(sorted(roles))
         else:
-            resources = (permission.on.format(account=account, bucket=bucket, objects=objects),)
+            named = {"account": account, "bucket": bucket, "objects": objects, "worker": worker, "topic": topic}
+            resources = (permission.on.format(**named),)
         wanted.setdefault(resources, []).append(permission.action)
     return {
         "Version": "1",

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from bench.privileges import SCENARIOS, run, unused
+from localcloud.catalog import MESSAGE_OPERATIONS
+from localcloud.fc.models import INVOKE
 from localcloud.permissions import OBJECT_PERMISSIONS
 from localcloud.permissions import PERMISSIONS as SERVED
-from orgshare.permissions import FREE, PERMISSIONS, Bearer, action_of, policy_document
+from orgshare.permissions import FREE, OPTIONAL, PERMISSIONS, Bearer, action_of, policy_document
 from tests.support.granted import Deployment, granted, rights, without
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,7 @@ ROWS: dict[str, Bearer] = {
     "each owner": "owner",
     "the management account": "directory",
     "who runs orgshare": "runner",
+    "its functions besides": "functions",
 }
 
 
@@ -36,7 +39,7 @@ def operations() -> set[str]:
 def test_what_is_granted_is_what_the_code_calls() -> None:
     """No action more and none less; each belongs to one bearer."""
     assert len(operations()) > 15
-    assert {action_of(operation) for operation in operations()} - FREE == GRANTED
+    assert {action_of(operation) for operation in operations()} - FREE - OPTIONAL == GRANTED
     assert len(GRANTED) == sum(map(len, PERMISSIONS.values()))
 
 
@@ -51,7 +54,8 @@ def test_the_readme_names_what_is_granted() -> None:
 
 def test_the_local_cloud_checks_every_action_that_is_granted() -> None:
     """A grant that it did not know would be proven by nothing."""
-    assert {*SERVED, *(permission.action for permission in OBJECT_PERMISSIONS.values())} >= GRANTED
+    objects = {permission.action for permission in OBJECT_PERMISSIONS.values()}
+    assert {*SERVED, *objects, INVOKE, *MESSAGE_OPERATIONS} >= GRANTED
 
 
 def test_a_policy_is_for_what_was_named_and_nothing_else() -> None:

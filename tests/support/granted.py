@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 from orgshare.alibaba.calls import Calls
 from orgshare.alibaba.cloud import AlibabaCloud, Credentials
+from orgshare.alibaba.messages import Topic
 from orgshare.alibaba.storage import ObjectStorage
-from orgshare.permissions import Bearer, policy_document
+from orgshare.permissions import policy_document
 from orgshare.policy.loading import load
 from orgshare.ports import ObjectStore
 from orgshare.record.state import State
-from orgshare.settings import LEASE
+from orgshare.settings import LEASE, Settings
 from orgshare.way.runtime import Runtime
+from tests.support.functions import functions
 from tests.support.trial import MANAGEMENT, OWNER, REGION, Inline, Trial, policy, world
 
 RUNNER = "1000000000000020"
@@ -27,9 +29,11 @@ OWNER_ROLE = f"acs:ram::{OWNER}:role/orgshare"
 RUNNER_ROLE = f"acs:ram::{RUNNER}:role/orgshare-function"
 BUCKET, PREFIX = "acme-orgshare", "state"
 FUNCTION_COMPUTE = "fc.aliyuncs.com"
+WORKER, TOPIC = "acme-worker", f"acs:mns:{REGION}:{RUNNER}:/topics/acme-notices"
+"""Of the small template that stands for what is deployed."""
 
-Policies = Mapping[Bearer, Mapping[str, Any]]
-"""The policy document of each bearer."""
+Policies = Mapping[str, Mapping[str, Any]]
+"""The policy document of each bearer, or of each role."""
 
 
 def granted() -> Policies:
@@ -38,13 +42,16 @@ def granted() -> Policies:
         "owner": policy_document("owner", account=OWNER),
         "directory": policy_document("directory", account=MANAGEMENT),
         "runner": policy_document("runner", roles=(READER_ROLE, OWNER_ROLE), bucket=BUCKET, prefix=PREFIX),
+        "functions": policy_document(
+            "functions", worker=f"acs:fc:{REGION}:{RUNNER}:functions/{WORKER}", topic=TOPIC
+        ),
     }
 
 
 class Right(NamedTuple):
     """One action on one thing, of one bearer."""
 
-    bearer: Bearer
+    bearer: str
     action: str
     on: str
 
@@ -62,7 +69,7 @@ def rights(policies: Policies) -> list[Right]:
 
 def without(policies: Policies, gone: Right) -> Policies:
     """The policies with one right less."""
-    kept: dict[Bearer, list[Right]] = {bearer: [] for bearer in policies}
+    kept: dict[str, list[Right]] = {bearer: [] for bearer in policies}
     for right in rights(policies):
         if right != gone:
             kept[right.bearer].append(right)
@@ -89,8 +96,12 @@ class Deployment(Trial):
                 "roles": {
                     READER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["directory"])},
                     OWNER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["owner"])},
-                    RUNNER_ROLE: {"trusts_services": [FUNCTION_COMPUTE], "policies": documents(policies["runner"])},
+                    RUNNER_ROLE: {
+                        "trusts_services": [FUNCTION_COMPUTE],
+                        "policies": [*documents(policies["runner"]), *documents(policies["functions"])],
+                    },
                 },
+                "functions": {**functions("worker.yml"), "account": RUNNER},
                 "buckets": {BUCKET: {"owner": RUNNER, "region": REGION}},
             },
         )
@@ -113,6 +124,18 @@ class Deployment(Trial):
             calls=self._calls(),
             run=f"r{self.runs}",
             local_cloud="http://127.0.0.1:9",
+        )
+
+    def settings(self) -> Settings:
+        """What a function's environment says here."""
+        return Settings(
+            policy="",
+            local_cloud="http://127.0.0.1:9",
+            credentials=self._credentials(),
+            notices=Topic.parse(TOPIC),
+            worker=WORKER,
+            account=RUNNER,
+            region=REGION,
         )
 
     def runtime(self, *, key: str = "", secret: str = "", state: State | None = None) -> Runtime:
