@@ -5,6 +5,8 @@ account that owns the images, and a reader in the management account. Scenarios 
 does, in this process, through the real SDKs; each says what must be true of the cloud afterwards. First all of them run
 with the permissions as they are, then again and again with one taken away, until one of them fails.
 
+Then the same is done with what the templates really grant to each function (``bench.roles``).
+
 What can go wrong: a permission that nobody needs, because no scenario fails without it, or because no scenario uses it.
 Both are failures here, and so is a scenario that fails without naming what is lacking.
 """
@@ -21,6 +23,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from bench import roles
+from bench.roles import TEMPLATES, prove
 from bench.tables import markdown
 from localcloud.inprocess import in_process
 from orgshare.errors import OrgshareError
@@ -35,10 +39,11 @@ from orgshare.way.passing import follow
 from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
 from orgshare.wiring import check_store, make_notices, make_workers
 from tests.support.channels import LATER, by_shares, directly
-from tests.support.granted import BUCKET, RUNNER, WORKER, Deployment, Policies, Right, granted, rights, without
+from tests.support.granted import BUCKET, RUNNER, WORKER, Deployment, Policies, granted, rights, without
 from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
 
 DAYS = 24 * 3600
+HEADINGS = ["of", "action", "on", "what fails without it"]
 
 
 # --- scenarios
@@ -276,29 +281,44 @@ def unused(calls: Counter[str]) -> set[str]:
 
 
 def main() -> int:
-    """Print for each permission the scenario that failed without it; 1 if there is none, or if one fails with all."""
+    """Take away each permission of the list, then of each template; 1 if something is lacking or too much."""
+    wrong = [*_of_the_list(), *(line for template in TEMPLATES for line in _of_a_template(template))]
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _of_the_list() -> Iterator[str]:
+    """Print for each permission of the list what fails without it; what is wrong, if anything is."""
     policies = granted()
     calls: Counter[str] = Counter()
     failed = run(policies, SCENARIOS, calls)
     if failed is not None:
-        print(f"with all permissions {failed.scenario} fails: {failed.why}", file=sys.stderr)
-        return 1
+        yield f"with all permissions {failed.scenario} fails: {failed.why}"
+        return
     if missing := unused(calls):
-        print(f"granted, but used by no scenario: {', '.join(sorted(missing))}", file=sys.stderr)
-        return 1
+        yield f"granted, but used by no scenario: {', '.join(sorted(missing))}"
     rows: list[list[str]] = []
-    wrong: list[tuple[Right, Failed | None]] = []
     for right in rights(policies):
         found = run(without(policies, right), SCENARIOS)
-        if found is None or right.action not in found.why:
-            wrong.append((right, found))
+        if found is None:
+            yield f"without {right.action} on {right.on} of {right.bearer} nothing fails"
+        elif right.action not in found.why:
+            yield f"without {right.action} of {right.bearer} {found.scenario} fails and does not say so: {found.why}"
         rows.append([right.bearer, right.action, right.on, found.scenario if found else "NOTHING FAILS"])
     title = f"With all {len(rows)} permissions all {len(SCENARIOS)} scenarios pass; without one of them this fails"
-    print(markdown(title, ["of", "action", "on", "what fails without it"], rows))
-    for right, found in wrong:
-        said = f"{found.scenario} fails and does not say so: {found.why}" if found else "nothing fails"
-        print(f"without {right.action} on {right.on} of {right.bearer} {said}", file=sys.stderr)
-    return 1 if wrong else 0
+    print(markdown(title, HEADINGS, rows), flush=True)
+
+
+def _of_a_template(template: str) -> Iterator[str]:
+    """The same for what the roles of a template may do, with those of the templates of the other accounts."""
+    rows = prove(template)
+    for row in rows:
+        if row.wrong:
+            yield f"{template}: without {row.action} on {row.thing} of {row.role}: {row.wrong}"
+    count = len(roles.SCENARIOS)
+    title = f"With the {len(rows)} permissions of {template} all {count} scenarios pass; without one of them this fails"
+    print(markdown(title, HEADINGS, [[row.role, row.action, row.thing, row.fails] for row in rows]), flush=True)
 
 
 if __name__ == "__main__":

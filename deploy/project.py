@@ -35,8 +35,6 @@ TEMPLATES: Mapping[str, frozenset[str]] = MappingProxyType(
 PLATFORM: Mapping[str, str] = MappingProxyType(
     {
         "log:PostLogStoreLogs": "Function Compute writes a function's log with the function's role",
-        "mns:PublishMessage": "Function Compute delivers what failed to the topic with the function's role",
-        "fc:InvokeFunction": "one function calls another, and object storage calls a function",
         "eventbridge:PutEvents": "EventBridge of another account puts events on the bus",
         "oss:GetBucketLocation": "ActionTrail looks where the bucket of a trail is before it writes",
         "oss:PutObject": "ActionTrail writes the files of a trail",
@@ -62,12 +60,12 @@ def this_project() -> Project:
     """What the tree around this file is."""
     library = ROOT / "shared" / "orgshare"
     adapters = "".join(path.read_text(encoding="utf-8") for path in sorted((library / "alibaba").glob("*.py")))
-    calls = set(re.findall(r'"((?:ecs|resourcemanager|resourcesharing|sts|oss|fc|mns):[A-Z]\w+)"', adapters)) - FREE - OPTIONAL
+    calls = set(re.findall(r'"((?:ecs|resourcemanager|resourcesharing|sts|oss|fc|mns):[A-Z]\w+)"', adapters))
     samples = sorted((ROOT / "localcloud" / "samples" / "events").glob("*.json"))
     return Project(
         functions={path.parent.name: path for path in sorted((ROOT / "functions").glob("*/index.py"))},
         settings=frozenset(re.findall(r'"(ORGSHARE_[A-Z_]+)"', (library / "settings.py").read_text(encoding="utf-8"))),
-        calls=frozenset(map(action_of, calls)),
+        calls=frozenset(map(action_of, calls - FREE - OPTIONAL)),
         events={path.name: json.loads(path.read_text(encoding="utf-8")) for path in samples},
     )
 

@@ -233,7 +233,13 @@ def _observe(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Doc
     if named_only.empty:
         log.info("ignored", reason="mode observe remembers nothing that a watch could compare with; a sweep plans")
         return _handed_out(surroundings)
-    return _follow(surroundings, named_only, log)
+    if elsewhere is None:
+        return _follow(surroundings, named_only, log)
+    try:
+        elsewhere.invoke(worker_request(named_only))
+    except VendorError as error:
+        raise Unfinished(f"no worker could be invoked: {error}") from error
+    return _handed_out(surroundings)
 
 
 def _work(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Document:

@@ -264,6 +264,20 @@ def test_in_mode_observe_a_sweep_is_handed_out_and_nothing_is_written(trial: Tri
     assert sorted(f.trial.folder.rglob("*")) == before
 
 
+def test_in_mode_observe_an_image_is_looked_at_by_a_worker(trial: Trials) -> None:
+    """The function that takes the event may not read images: the worker may, and its report says what would be done."""
+    f = Fanned(trial(**two_regions(mode="observe")))
+    f.trial.begin()
+    calls = calls_of(f.trial, lambda: f.changed("m-gold", region=REGION, owner=OWNER))
+    assert (calls, len(f.queue)) == ({}, 1)
+    report = f.function("worker", f.queue.pop())
+    assert report["summary"]["gained"] == 2
+    assert f.trial.access()["m-gold"] == set()
+    f.refusing = True
+    with pytest.raises(Unfinished, match="no worker could be invoked"):
+        f.changed("m-gold", region=REGION, owner=OWNER)
+
+
 def test_a_shard_too_large_for_one_worker_is_done_in_parts(trial: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker has time for some of sixty images; everybody gets everything, part by part, and a part at a time."""
     document = world()

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from bench import roles
 from bench.privileges import SCENARIOS, run, unused
 from localcloud.catalog import MESSAGE_OPERATIONS
 from localcloud.fc.models import INVOKE
 from localcloud.permissions import OBJECT_PERMISSIONS
 from localcloud.permissions import PERMISSIONS as SERVED
 from orgshare.permissions import FREE, OPTIONAL, PERMISSIONS, Bearer, action_of, policy_document
+from tests.support.deployed import template_policies, things
 from tests.support.granted import Deployment, granted, rights, without
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +79,27 @@ def test_everything_works_with_what_is_granted() -> None:
     calls: Counter[str] = Counter()
     assert run(granted(), SCENARIOS, calls) is None
     assert unused(calls) == set()
+
+
+@pytest.mark.parametrize(
+    ("template", "scenarios"), [("template.yml", roles.SCENARIOS), ("template-fc2.yml", roles.SCENARIOS[:4])]
+)
+def test_everything_works_with_what_the_templates_grant(template: str, scenarios: tuple[roles.Scenario, ...]) -> None:
+    """Driven by events and timers, each function in its own role; and every call is of a role that may make it."""
+    policies = template_policies(template)
+    failed, used = roles.run(template, policies, scenarios)
+    assert failed is None
+    taken = {each for of_scenario in used.values() for each in of_scenario if each[0]}
+    assert {(role, action) for role, action in taken if action not in FREE} <= {(r, a) for r, a, _ in things(policies)}
+
+
+def test_a_permission_that_a_function_lacks_is_missed() -> None:
+    """What make least-privilege does for every permission of every role, for one."""
+    for (role, action, _), rest in things(template_policies("template.yml")).items():
+        if (role, action) == ("membership", "fc:InvokeFunction"):
+            failed, _ = roles.run("template.yml", rest, [roles.a_watch_finds_a_join])
+            assert failed is not None
+            assert action in failed.why
 
 
 @pytest.mark.parametrize("action", ["ecs:ModifyImageSharePermission", "sts:AssumeRole", "oss:ListObjects"])

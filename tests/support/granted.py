@@ -42,9 +42,7 @@ def granted() -> Policies:
         "owner": policy_document("owner", account=OWNER),
         "directory": policy_document("directory", account=MANAGEMENT),
         "runner": policy_document("runner", roles=(READER_ROLE, OWNER_ROLE), bucket=BUCKET, prefix=PREFIX),
-        "functions": policy_document(
-            "functions", worker=f"acs:fc:{REGION}:{RUNNER}:functions/{WORKER}", topic=TOPIC
-        ),
+        "functions": policy_document("functions", worker=f"acs:fc:{REGION}:{RUNNER}:functions/{WORKER}", topic=TOPIC),
     }
 
 
