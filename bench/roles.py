@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deploy.project import PLATFORM
 from localcloud import LogEntry
@@ -117,7 +117,7 @@ def shares_by_the_directory_and_back(d: Deployed) -> None:
 def confirms_departures(d: Deployed) -> None:
     """Who left loses its grants once the directory says that it is not there; a folder without members is asked for."""
     d.begin()
-    excepting = {"except": {"folders": ["fd-empty"]}}
+    excepting: dict[str, Any] = {"except": {"folders": ["fd-empty"]}}
     d.want(rule(folders=["root"], **excepting))
     d.sweep()
     d.leave(A)
@@ -168,6 +168,19 @@ def observes(d: Deployed) -> None:
         ask()
     assert d.ran.count("worker") == 5
     assert directly(d) == images()
+
+
+def a_region_shares_by_itself(d: Deployed) -> None:
+    """Where no worker is named, the function image shares, in the worker's role, and its failures are delivered."""
+    d.begin()
+    d.want(rule())
+    for image in ("m-gold", "m-own"):
+        d.changed(image)
+        assert directly(d)[image] == {A, B}
+    d.fail("image")
+    d.changed("m-gold")
+    d.cloud.advance(RETRIED)
+    assert d.cloud.messages(TOPIC)
 
 
 def begun(d: Deployed, *, channel: str = "direct", **more: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -82,15 +83,25 @@ def test_everything_works_with_what_is_granted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "scenarios"), [("template.yml", roles.SCENARIOS), ("template-fc2.yml", roles.SCENARIOS[:4])]
+    ("template", "scenarios"),
+    [
+        ("template.yml", roles.SCENARIOS),
+        ("template-fc2.yml", [roles.a_watch_finds_a_join, roles.failures_are_delivered]),
+    ],
 )
-def test_everything_works_with_what_the_templates_grant(template: str, scenarios: tuple[roles.Scenario, ...]) -> None:
+def test_everything_works_with_what_the_templates_grant(template: str, scenarios: Sequence[roles.Scenario]) -> None:
     """Driven by events and timers, each function in its own role; and every call is of a role that may make it."""
     policies = template_policies(template)
     failed, used = roles.run(template, policies, scenarios)
     assert failed is None
     taken = {each for of_scenario in used.values() for each in of_scenario if each[0]}
     assert {(role, action) for role, action in taken if action not in FREE} <= {(r, a) for r, a, _ in things(policies)}
+
+
+def test_the_worker_s_role_is_enough_for_a_further_region() -> None:
+    """There the function image does the work itself, in that role."""
+    failed, _ = roles.run("template-region.yml", template_policies("template.yml"), [roles.a_region_shares_by_itself])
+    assert failed is None
 
 
 def test_a_permission_that_a_function_lacks_is_missed() -> None:

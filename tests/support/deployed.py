@@ -39,7 +39,7 @@ from orgshare.record.state import State, begin, open_state
 from orgshare.settings import KEY, LEASE, LOCAL_CLOUD, SECRET, TOKEN, Settings, read_settings
 from orgshare.way.runtime import Runtime
 from orgshare.wiring import load_policy, make_notices, make_workers
-from tests.support.granted import BUCKET, PREFIX, RUNNER, Policies, documents
+from tests.support.granted import BUCKET, FUNCTION_COMPUTE, PREFIX, RUNNER, Policies, documents
 from tests.support.objects import Objects
 from tests.support.trial import MANAGEMENT, OWNER, REGION, START, Inline, Trial, policy, world
 
@@ -48,6 +48,8 @@ URL = "http://127.0.0.1:9"
 NAMES = ("membership", "image", "reconcile", "worker")
 READER_ROLE = f"acs:ram::{MANAGEMENT}:role/orgshare-directory-reader"
 OWNER_ROLE = f"acs:ram::{OWNER}:role/orgshare-owner"
+WORKER_ROLE = f"acs:ram::{RUNNER}:role/orgshare-worker"
+FURTHER_REGION = "template-region.yml"
 ROOT_KEY = "LOCALFUNCTIONS"
 TRAIL_BUCKET = "acme-audit-trail"
 TOPIC = "topics/orgshare-notices"
@@ -59,7 +61,7 @@ _ROLES, _POLICIES = "ALIYUN::RAM::Role", "ALIYUN::RAM::ManagedPolicy"
 
 def template_policies(name: str) -> Policies:
     """What each role may do that a template of the functions makes, with the roles of the other two accounts."""
-    own = _roles(RUNNER, name, _parameters())
+    own = _roles(RUNNER, name, _parameters(name))
     others = {"directory": "template-management.yml", "owner": "template-owner.yml"}
     accounts = {"directory": MANAGEMENT, "owner": OWNER}
     for bearer, file in others.items():
@@ -84,12 +86,12 @@ def _roles(account: str, name: str, parameters: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _parameters() -> dict[str, Any]:
+def _parameters(name: str) -> dict[str, Any]:
+    common = {"Mode": "enforce", "StateBucket": BUCKET, "CodeBucket": "code", "CodeFolder": "orgshare/1"}
+    if name == FURTHER_REGION:
+        return {**common, "WorkerRoleArn": WORKER_ROLE}
     return {
-        "Mode": "enforce",
-        "StateBucket": BUCKET,
-        "CodeBucket": "code",
-        "CodeFolder": "orgshare/1",
+        **common,
         "DirectoryReaderRole": READER_ROLE,
         "OwnerRoles": OWNER_ROLE,
         "EventSenders": f"{MANAGEMENT}@eventbridge.aliyuncs.com",
@@ -152,14 +154,16 @@ class Deployed(Trial):
         varied.write_text(write(_with_policies(read(ROOT / name), policies)))
         code = folder / "code"
         code.mkdir()
-        document = {
-            **_base(),
-            "functions": _wish(RUNNER, varied, code, _parameters()),
-            "roles": {
-                READER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["directory"])},
-                OWNER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["owner"])},
-            },
+        document = _base()
+        document["roles"] = {
+            READER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["directory"])},
+            OWNER_ROLE: {"trusts": [RUNNER], "policies": documents(policies["owner"])},
         }
+        if name == FURTHER_REGION:  # the main stack, in another region, has made these
+            worker = {"trusts_services": [FUNCTION_COMPUTE], "policies": documents(policies["worker"])}
+            document["roles"][WORKER_ROLE] = worker
+            document["buckets"][BUCKET] = {"owner": RUNNER, "region": REGION}
+        document["functions"] = _wish(RUNNER, varied, code, _parameters(name))
         self.cloud = LocalCloud.from_world(
             document, clock=ManualClock(START), random=Random(1), start_instance=self._start
         )
