@@ -64,7 +64,7 @@ kills: $(VENV)/.dev
 mutate: $(VENV)/.dev
 	$(BIN)/python -m bench.mutate
 
-# With exactly the permissions that are granted everything works; each is taken away in turn and something has to fail.
+# With exactly what is granted, in the list and by the templates, everything works; without any one of it something fails.
 least-privilege: $(VENV)/.dev
 	$(BIN)/python -m bench.privileges
 
