@@ -54,7 +54,7 @@ def _selects(wanted: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
 def _audience(audience: Mapping[str, Any], world: Mapping[str, Any], never: set[str]) -> set[str]:
     _refuse("audience", audience.keys() - KNOWN_AUDIENCE)
     members = world["directory"]["members"]
-    above = {account: _folders_above(row["folder"], world) for account, row in members.items()}
+    above = {account: _folders_above(row.get("folder", "root"), world) for account, row in members.items()}
     named = {account for account, folders in above.items() if folders.intersection(audience.get("folders", ()))}
     named |= set(audience.get("accounts", ())) & members.keys()
     named |= {partner["account"] for partner in audience.get("partners", ())}
@@ -70,7 +70,7 @@ def _by_hand(world: Mapping[str, Any]) -> set[Pair]:
             continue
         targets = set(share["targets"])
         for account, row in world["directory"]["members"].items():
-            folders = _folders_above(row["folder"], world) if nested else {row["folder"]}
+            folders = _folders_above(row.get("folder", "root"), world) if nested else {row.get("folder", "root")}
             if targets & {account, world["directory"]["id"], *folders}:
                 pairs |= {(image, account) for image in share["images"]}
     return pairs

@@ -12,7 +12,7 @@ from orgshare import handling
 
 def initialize(context: Any) -> None:
     """Get ready before the first event."""
-    handling.initialize(context)
+    handling.initialize("membership", context)
 
 
 def handler(event: bytes, context: Any) -> str:

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -35,7 +36,7 @@ from orgshare.report.documents import Document, about, apply_document, joined, n
 from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
 from orgshare.report.telling import tell, tell_of_orphans
-from orgshare.settings import POLICY, read_settings
+from orgshare.settings import POLICY, WORKER, read_settings
 from orgshare.signals import Signal, parse, senders_of, take_in, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.attending import Attended, attend
@@ -62,8 +63,13 @@ class Unfinished(OrgshareError):
     """The run left work that another try may finish; its report is in the log."""
 
 
-PRODUCTS = ("sts", "resourcemanager", "ecs", "resourcesharing")
+WORK: tuple[str, ...] = ("sts", "resourcemanager", "ecs", "resourcesharing")
 """Whose SDKs a function uses that does the work of shards itself."""
+
+LOOK: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"image": (), "membership": ("sts", "resourcemanager"), "reconcile": ("sts", "resourcemanager")}
+)
+"""Whose SDKs a function uses that leaves that work to workers, beside that of Function Compute."""
 
 
 class Site(Struct, frozen=True):
@@ -77,13 +83,18 @@ class Site(Struct, frozen=True):
     executor: Executor | None = None
 
 
-def initialize(_context: Any) -> None:
-    """Load the SDKs while the instance starts, so that the first event does not wait for them.
+def initialize(function: str, _context: Any) -> None:
+    """Load the SDKs that a function uses while its instance starts, so that the first event does not wait for them.
 
-    That of object storage only where the policy lies there: then its state does, too.
+    That of object storage only where the policy lies there: then its state does, too. That of Function Compute not for
+    a worker, which invokes another one only when its time is over.
     """
+    products = WORK
+    name = os.environ.get(WORKER, "")
+    if name and function != "worker":
+        products = (*LOOK[function], "fc2" if "/" in name else "fc")
     in_storage = os.environ.get(POLICY, "").startswith("oss://")
-    load_sdks((*PRODUCTS, "oss") if in_storage else PRODUCTS)
+    load_sdks((*products, "oss") if in_storage else products)
 
 
 def membership(event: bytes, context: Any) -> str:
@@ -219,27 +230,32 @@ def _finish(requests: Iterable[str], site: Site, log: Any) -> list[Document]:
 
 
 def _observe(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Document:
-    """Plan what an event asks for. In this mode nothing is written down, so there is nothing to compare with."""
+    """Plan what an event asks for. In this mode nothing is written down, so there is nothing to compare with.
+
+    A worker plans where there is one: only its role may read images and resource shares.
+    """
     elsewhere = site.workers(surroundings)
-    if signal.everything and elsewhere is not None:
-        named, unread = named_shards(surroundings)
-        for shard in named:
-            try:
-                elsewhere.invoke(worker_request(Signal(shards=frozenset({shard}), why=signal.why)))
-            except VendorError as error:
-                raise Unfinished(f"{shard}: no worker could be invoked: {error}") from error
-        return _handed_out(surroundings, Woken(tuple(named)), tuple(unread))
     named_only = replace(signal, organization=False)
     if named_only.empty:
         log.info("ignored", reason="mode observe remembers nothing that a watch could compare with; a sweep plans")
         return _handed_out(surroundings)
     if elsewhere is None:
         return _follow(surroundings, named_only, log)
+    if not signal.everything:
+        _invoke(elsewhere, named_only, "what was named")
+        return _handed_out(surroundings)
+    named, unread = named_shards(surroundings)
+    for shard in named:
+        _invoke(elsewhere, Signal(shards=frozenset({shard}), why=signal.why), str(shard))
+    return _handed_out(surroundings, Woken(tuple(named)), tuple(unread))
+
+
+def _invoke(elsewhere: Workers, signal: Signal, what: str) -> None:
+    """Hand a signal to a worker. Nothing of it is written down, so where that fails the event has to come again."""
     try:
-        elsewhere.invoke(worker_request(named_only))
+        elsewhere.invoke(worker_request(signal))
     except VendorError as error:
-        raise Unfinished(f"no worker could be invoked: {error}") from error
-    return _handed_out(surroundings)
+        raise Unfinished(f"{what}: no worker could be invoked: {error}") from error
 
 
 def _work(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Document:

@@ -53,6 +53,8 @@ def _say_nothing(_: logging.LogRecord) -> bool:
 SDKS: Mapping[str, str] = MappingProxyType(
     {
         "ecs": "alibabacloud_ecs20140526.client",
+        "fc": "alibabacloud_fc20230330.client",
+        "fc2": "fc2",
         "oss": "alibabacloud_oss_v2",
         "resourcemanager": "alibabacloud_resourcemanager20200331.client",
         "resourcesharing": "alibabacloud_resourcesharing20200110.client",
