@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 import yaml
 
 from bench.tables import markdown
-from localcloud import LocalCloud
+from localcloud import LocalCloud, ManualClock
 from localcloud.server import serving
+from tests.support.deployed import OWNER, REGION, deployed_world
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "localcloud" / "samples"
@@ -62,7 +64,8 @@ def load():
 
 steps, out = [], sys.stdout
 sys.stdout = sys.stderr
-context = SimpleNamespace(request_id="1-65", function=SimpleNamespace(name="f", timeout=600))
+function = SimpleNamespace(name="f", timeout=600)
+context = SimpleNamespace(request_id="1-65", function=function, region=sys.argv[3], account_id=sys.argv[4])
 event = open(sys.argv[2], "rb").read()
 step(load)
 index = sys.modules["index"]
@@ -79,7 +82,7 @@ def steps_of(function: str, environment: Mapping[str, str]) -> dict[str, dict[st
     event = SAMPLES / "events" / f"{EVENTS[function]}.json"
     index = ROOT / "functions" / function / "index.py"
     done = subprocess.run(
-        [sys.executable, "-c", _STEPS, str(index), str(event)],
+        [sys.executable, "-c", _STEPS, str(index), str(event), REGION, OWNER],
         check=True, capture_output=True, text=True, env={**_clean(), **environment}, timeout=300,
     )  # fmt: skip
     found: dict[str, dict[str, Any]] = json.loads(done.stdout)
@@ -97,18 +100,23 @@ def environment_of(folder: Path, url: str) -> dict[str, str]:
         "ORGSHARE_LOCAL_CLOUD": url,
         "ALIBABA_CLOUD_ACCESS_KEY_ID": key,
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": keys[key]["secret"],
+        "ORGSHARE_WORKER": "orgshare-worker",
     }
     init = [sys.executable, "-c", "from orgshare.cli.main import main; main()", "init"]
     subprocess.run(init, check=True, capture_output=True, env={**_clean(), **environment}, timeout=300)
     return environment
 
 
+def cloud_of_story() -> LocalCloud:
+    """The sample organization with the functions of the template. Its clock stands still, so no worker comes."""
+    return LocalCloud.from_world(deployed_world(), clock=ManualClock(time.time()))
+
+
 def table() -> str:
     """Seconds and ratios of each handler."""
     whole = min(_seconds_of_all() for _ in range(RUNS))
     rows = [["importing every SDK", f"{whole:.2f} s", "1.00", "", "", "", ""]]
-    cloud = LocalCloud.from_world(SAMPLES / "story" / "world.yaml")
-    with tempfile.TemporaryDirectory() as name, serving(cloud) as url:
+    with tempfile.TemporaryDirectory() as name, serving(cloud_of_story()) as url:
         environment = environment_of(Path(name), url)
         for function in EVENTS:
             runs = [steps_of(function, environment) for _ in range(RUNS)]

@@ -164,6 +164,9 @@ def _resources(template: Template, place: Keys, statement: Mapping[str, Any]) ->
         yield template.at(where, what, "name the bucket, role, function, topic or log that it is")
     writes = sorted(WRITING & set(actions))
     if writes and "StateBucket" in template.section("Parameters"):
+        if "oss:DeleteObject" not in writes:
+            what = "oss:PutObject without oss:DeleteObject: what a function puts beside a shard it also takes away"
+            yield template.at((*place, "Action"), what, "add oss:DeleteObject")
         for resource in resources:
             if not resource.endswith("/state/*"):
                 mend = "only acs:oss:*:*:BUCKET/state/*: the policy is not the functions' to write"

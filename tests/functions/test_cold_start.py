@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.starting import EVENTS, SAMPLES, SDKS, environment_of, steps_of
-from localcloud import LocalCloud
+from bench.starting import EVENTS, SDKS, cloud_of_story, environment_of, steps_of
 from localcloud.server import serving
 
 IMPORT = {"msgspec", "orgshare", "structlog", "tenacity", "yaml"}
@@ -18,14 +17,22 @@ IMPORT = {"msgspec", "orgshare", "structlog", "tenacity", "yaml"}
 BY_STRUCTLOG = {"attr", "pygments", "rich", "typing_extensions"}
 """What structlog and msgspec load by themselves where they find it; the functions use none of it."""
 
-READY = {
+COMMON = {
     "Tea", "aiofiles", "aiohappyeyeballs", "aiohttp", "aiosignal", "alibabacloud_credentials",
-    "alibabacloud_credentials_api", "alibabacloud_ecs20140526", "alibabacloud_gateway_spi",
-    "alibabacloud_resourcemanager20200331", "alibabacloud_resourcesharing20200110", "alibabacloud_sts20150401",
-    "alibabacloud_tea_openapi", "apscheduler", "certifi", "charset_normalizer", "cryptography", "darabonba",
-    "frozenlist", "idna", "multidict", "propcache", "requests", "tzlocal", "urllib3", "websocket", "yarl",
+    "alibabacloud_credentials_api", "alibabacloud_gateway_spi", "alibabacloud_tea_openapi", "apscheduler", "certifi",
+    "charset_normalizer", "cryptography", "darabonba", "frozenlist", "idna", "multidict", "propcache", "requests",
+    "tzlocal", "urllib3", "websocket", "yarl",
 }  # fmt: skip
-"""The SDKs of the products that every function uses, and what they load."""
+"""What every SDK of the vendor's newer kind loads."""
+
+LOOK = {"alibabacloud_resourcemanager20200331", "alibabacloud_sts20150401"}
+READY = {
+    "image": {"alibabacloud_fc20230330"},
+    "membership": {"alibabacloud_fc20230330", *LOOK},
+    "reconcile": {"alibabacloud_fc20230330", *LOOK},
+    "worker": {"alibabacloud_ecs20140526", "alibabacloud_resourcesharing20200110", *LOOK},
+}
+"""The SDKs of the products that each function uses, where workers are a function of their own."""
 
 OLDER = {"_cffi_backend", "async_timeout", "exceptiongroup"}
 """What some of them load on an older Python, or with another build of the same."""
@@ -34,10 +41,9 @@ OLDER = {"_cffi_backend", "async_timeout", "exceptiongroup"}
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[str]]]:
     """Function -> step -> the top-level modules of installed packages that it loaded, each in a process of its own."""
-    cloud = LocalCloud.from_world(SAMPLES / "story" / "world.yaml")
     folder: Path = tmp_path_factory.mktemp("cold")
     known = packages_distributions()
-    with serving(cloud) as url, ThreadPoolExecutor(2) as threads:
+    with serving(cloud_of_story()) as url, ThreadPoolExecutor(2) as threads:
         environment = environment_of(folder, url)
         found = threads.map(lambda function: steps_of(function, environment), EVENTS)
         return {
@@ -55,7 +61,7 @@ def test_importing_a_handler_loads_no_sdk(loaded: dict[str, dict[str, set[str]]]
 @pytest.mark.parametrize("function", EVENTS)
 def test_initialize_loads_what_the_first_event_uses(loaded: dict[str, dict[str, set[str]]], function: str) -> None:
     """Exactly the SDKs that this function uses; then its first event waits for none."""
-    assert loaded[function]["initialize"] - OLDER == READY
+    assert loaded[function]["initialize"] - OLDER == COMMON | READY[function]
     assert loaded[function]["first event"] == set()
 
 

@@ -264,18 +264,26 @@ def test_in_mode_observe_a_sweep_is_handed_out_and_nothing_is_written(trial: Tri
     assert sorted(f.trial.folder.rglob("*")) == before
 
 
-def test_in_mode_observe_an_image_is_looked_at_by_a_worker(trial: Trials) -> None:
-    """The function that takes the event may not read images: the worker may, and its report says what would be done."""
-    f = Fanned(trial(**two_regions(mode="observe")))
+def test_in_mode_observe_a_worker_plans_what_an_event_names(trial: Trials) -> None:
+    """Only its role may read images and resource shares, so the function that gets the event asks the cloud nothing."""
+    f = Fanned(trial(policy=policy(mode="observe")))
     f.trial.begin()
-    calls = calls_of(f.trial, lambda: f.changed("m-gold", region=REGION, owner=OWNER))
-    assert (calls, len(f.queue)) == ({}, 1)
-    report = f.function("worker", f.queue.pop())
-    assert report["summary"]["gained"] == 2
-    assert f.trial.access()["m-gold"] == set()
+    f.trial.move(C, "fd-prod")
+    quiet = calls_of(f.trial, lambda: (f.told(C), f.changed("m-gold", region=REGION, owner=OWNER), f.timer()))
+    assert (quiet, len(f.placed)) == ({}, 2)
+    moved, changed = [f.function("worker", request) for request in f.placed]
+    assert [set(change["accounts"]) for change in moved["changes"]] == [{A, B, C}] * 3
+    assert [change["image"] for change in changed["changes"]] == ["m-gold"]
+    assert not any(f.trial.access().values())
+
+
+def test_in_mode_observe_an_event_that_no_worker_takes_comes_again(trial: Trials) -> None:
+    """Nothing of it is written down, so the function raises."""
+    f = Fanned(trial(policy=policy(mode="observe")))
+    f.trial.begin()
     f.refusing = True
     with pytest.raises(Unfinished, match="no worker could be invoked"):
-        f.changed("m-gold", region=REGION, owner=OWNER)
+        f.told(C)
 
 
 def test_a_shard_too_large_for_one_worker_is_done_in_parts(trial: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +296,7 @@ def test_a_shard_too_large_for_one_worker_is_done_in_parts(trial: Trials, monkey
     f.trial.begin()
     f.timer("reconcile")
     usual = f.trial.runtime
-    monkeypatch.setattr(f.trial, "runtime", lambda: _briefly(f.trial, usual, 45))
+    monkeypatch.setattr(f.trial, "runtime", lambda **_: _briefly(f.trial, usual, 45))
     assert f.work() > FIRST_PARTS // 2
     monkeypatch.undo()
     assert all(accounts == {A, B} for accounts in f.trial.access().values())
@@ -308,7 +316,7 @@ def test_who_never_gets_anywhere_stops_and_says_so(f: Fanned, monkeypatch: pytes
     """After a few workers in a row that could not even read, a person has to give them more time."""
     f.timer("reconcile")
     usual = f.trial.runtime
-    monkeypatch.setattr(f.trial, "runtime", lambda: _briefly(f.trial, usual, 4))
+    monkeypatch.setattr(f.trial, "runtime", lambda **_: _briefly(f.trial, usual, 4))
     with pytest.raises(Unfinished, match="waits beside"):
         f.work()
     assert len(f.placed) <= HANDED_ON + 1

@@ -37,7 +37,7 @@ class Fanned:
         """Call a function with an event."""
 
         def opened() -> AbstractContextManager[Runtime]:
-            return nullcontext(self.trial.runtime())
+            return nullcontext(self.trial.runtime(state=self.trial.state()))
 
         site = Site(opened, (lambda _: self) if self.apart else (lambda _: None), executor=Inline())
         data = event.encode() if isinstance(event, str) else event

@@ -26,7 +26,7 @@ from orgshare_demo.reference import Pair, wanted_access
 
 ROOT = Path(__file__).parents[2]
 STORY = ROOT / "localcloud" / "samples" / "story"
-MANAGEMENT, OWNER = "1000000000000001", "1000000000000002"
+MANAGEMENT, OWNER, REGION = "1000000000000001", "1000000000000002", "cn-hangzhou"
 BUCKET, READER = "acme-orgshare", f"acs:ram::{MANAGEMENT}:role/orgshare-directory-reader"
 WATCH, SWEEP = 300.0, 900.0
 """Seconds from one watch to the next, and from one sweep to the next."""
@@ -45,7 +45,7 @@ def deployed_world(template: str = "template.yml", **parameters: Any) -> dict[st
     document["functions"] = {
         "template": str(ROOT / template),
         "account": OWNER,
-        "region": "cn-hangzhou",
+        "region": REGION,
         "code": str(ROOT / "functions"),
         "packages": "interpreter",
         "parameters": {
@@ -99,7 +99,7 @@ class Organization:
         """Somebody calls an operation of the resource directory."""
         host = self.url.removeprefix("http://")
         key: dict[str, Any] = {"access_key_id": by, "access_key_secret": "local"}
-        client = Client(Config(**key, protocol="http", endpoint=host, region_id="cn-hangzhou"))
+        client = Client(Config(**key, protocol="http", endpoint=host, region_id=REGION))
         request: Callable[..., Any] = getattr(models, f"{''.join(part.title() for part in name.split('_'))}Request")
         return getattr(client, name)(request(**fields)).body
 

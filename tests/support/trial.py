@@ -19,6 +19,7 @@ from orgshare.alibaba.cloud import AlibabaCloud, Credentials
 from orgshare.focus import EVERYTHING, Focus
 from orgshare.guard import GuardRecord, approve
 from orgshare.policy.loading import load
+from orgshare.policy.model import Policy
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.settings import LEASE
@@ -163,11 +164,20 @@ class Trial:
         self.folder = folder
         self.seed = seed
         self.runs = 0
+        self._read: tuple[bytes, Policy] | None = None
         self.write_policy(policy or globals()["policy"]())
 
     def write_policy(self, document: Mapping[str, Any]) -> None:
         """Put another policy in place."""
         (self.folder / "policy.yaml").write_text(yaml.safe_dump(dict(document), sort_keys=False))
+
+    def read_policy(self) -> Policy:
+        """The policy in place, which is read anew only where it is another one: parsing it takes longest in a run."""
+        path = self.folder / "policy.yaml"
+        content = path.read_bytes()
+        if self._read is None or self._read[0] != content:
+            self._read = content, load(path)
+        return self._read[1]
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.cloud.clock.now(), timezone.utc).replace(microsecond=0)
@@ -192,7 +202,7 @@ class Trial:
     def runtime(self, *, key: str = "LOCALIMAGES", secret: str = "local", state: State | None = None) -> Runtime:
         """What a run needs, with fresh objects throughout."""
         self.runs += 1
-        of = load(self.folder / "policy.yaml")
+        of = self.read_policy()
         run = f"r{self.runs}"
         cloud = AlibabaCloud(
             of,
