@@ -24,9 +24,6 @@ from orgshare.record.forms import FORMAT
 LOST_AFTER = timedelta(minutes=5)
 """How long after a worker was asked for it may not have begun, before it is asked for again."""
 
-CLAIM_STANDS = timedelta(minutes=5)
-"""How long a worker may be at work before another one no longer makes way for it; as long as a lease."""
-
 ATTEMPTS = 5
 
 
@@ -67,12 +64,15 @@ class Marks:
         """Take the mark away, before looking at what was left."""
         self._store.delete(self._mark)
 
-    def claim(self, run: str) -> bool:
-        """Be the one who is at work here; whether nobody else is."""
+    def claim(self, run: str, *, stands: float) -> bool:
+        """Be the one who is at work here; whether nobody else is.
+
+        Who is at work for more than ``stands`` seconds may have died, as with a lease: nobody makes way any more.
+        """
         data = msgspec.json.encode(_Mark(FORMAT, run))
         if self._store.put_new(self._claim, data):
             return True
-        if self._age(self._claim) < CLAIM_STANDS:
+        if self._age(self._claim) < timedelta(seconds=stands):
             return False
         self._store.delete(self._claim)
         return self._store.put_new(self._claim, data)

@@ -59,7 +59,7 @@ def attend(runtime: Runtime, shard: Shard) -> Attended:
             if runtime.state.paused(shard):
                 marks.take()
                 return attended
-            if not marks.claim(runtime.run):
+            if not marks.claim(runtime.run, stands=runtime.lease):
                 return attended
         try:
             attended = _passes(runtime, shard, marks, attended)

@@ -76,7 +76,7 @@ def watch(runtime: Runtime, workers: Workers) -> Watched:
     watched = Watched()
     for _ in range(PASSES):
         with asking_the_state():
-            if not marks.claim(runtime.run):
+            if not marks.claim(runtime.run, stands=runtime.lease):
                 return watched
         try:
             while watched.looks < PASSES:
