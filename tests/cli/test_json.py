@@ -225,6 +225,6 @@ def test_the_readme_lists_the_keys_of_every_document(shell: Callable[..., Shell]
     made = shell()
     arguments = {
         "plan": (), "apply": ("--yes",), "status": (), "explain": ("m-gold", A), "who": ("m-gold",),
-        "history": (),
+        "history": (), "doctor": (),
     }  # fmt: skip
     assert {name: list(made(name, *given, "--json").json) for name, given in arguments.items()} == listed
