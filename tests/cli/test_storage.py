@@ -146,7 +146,10 @@ EVERY_COMMAND = (
     ("bucket", "why"),
     [
         ("acme-none", "NoSuchBucket: .*; create the bucket, without versioning, or mend its name in the policy"),
-        ("others-state", "AccessDenied: .*; .* has to allow oss:.*; they need oss:PutObject, .* for acs:oss:.*:others-state"),
+        (
+            "others-state",
+            "AccessDenied: .*; .* has to allow oss:.*; they need oss:PutObject, .* for acs:oss:.*:others-state",
+        ),
     ],
     ids=["no such bucket", "no permission"],
 )
