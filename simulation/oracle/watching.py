@@ -385,14 +385,15 @@ class Oracle:
                 self._wrong("whoever is wanted keeps access", f"{run.name}: {operation} takes {_told(pair)}")
         if run.policy["mode"] != "enforce":
             self._wrong("modes are kept", f"{run.name}: {operation} takes {_told(min(lost))} in mode add")
-        # Grace and on_leave are for what the policy gave: what somebody gave by hand is for `unmanaged` to say.
-        self._check_grace(run, direct & lost - needed - strange.keys(), now)
+        # Grace and on_leave are for what the policy gave and wants no more. What somebody gave is for `unmanaged`
+        # to say; what the run may have read as wanted went because a resource share seemed to reach it as well.
+        self._check_grace(run, (direct & lost) - self.allowed(run, now) - strange.keys(), now)
         self.looked["guarded revocation"] += 1
         for pair in sorted(lost & run.held & self.held() - approved):
             self._wrong("guarded revocation", f"{run.name}: {operation} takes {_told(pair)}, which is held")
         run.counted |= lost - self.allowed(run, now)
         counted = {pair for pair in lost - approved - needed if pair[1] != self.world.management}
-        counted = {pair for pair in counted if pair in strange or not self._is_passing(run, pair[1])}
+        counted = {pair for pair in counted if pair in strange or not self._moves(run, pair[1])}
         gone = {pair for pair in counted if self._has_left(run, pair[1])}
         counted -= {pair for pair in gone if self._is_uncounted(pair, direct, strange)}
         self._losses += [(now, pair, pair not in strange and self._has_left(run, pair[1])) for pair in sorted(counted)]
@@ -404,12 +405,18 @@ class Oracle:
             account not in world.members for world in run.worlds if account in self.known
         )
 
-    def _is_passing(self, run: _Run, account: str) -> bool:
-        """Whether an account joined or left so lately that the run may have read it as a member, or as none.
+    def _moves(self, run: _Run, account: str) -> bool:
+        """Whether an account joined, moved or left so lately that the run may have read it in either place, or in none.
 
         Then nobody can say for which of the guard's limits its losses count, or that it has anything to lose: by a
-        share with the whole organization it has every image before any listing shows it.
+        share with the whole organization it has every image before any listing shows it, and where a share does not
+        reach it any more it seems to have two channels.
         """
+        read = {world.members.get(account, ("",))[0] for world in (*run.before_it, *run.worlds)}
+        return len(read) > 1
+
+    def _is_passing(self, run: _Run, account: str) -> bool:
+        """Whether an account joined or left so lately that the run may have read it as a member, or as none."""
         read = {account in world.members for world in (*run.before_it, *run.worlds)}
         return len(read) > 1
 
@@ -445,11 +452,6 @@ class Oracle:
     def _losses_of_others(self, run: _Run, pairs: set[Pair]) -> bool:
         """Whether losses of earlier runs are among them, under limits that may have been others."""
         return bool(pairs - run.lost)
-
-    def _moves(self, run: _Run, account: str) -> bool:
-        """Whether an account moved so lately that the run may have read it in either place, or as none."""
-        read = {world.members.get(account, ("",))[0] for world in (*run.before_it, *run.worlds)}
-        return len(read) > 1
 
     def _check_whole_audiences(self, run: _Run) -> None:
         by_image: dict[str, set[Pair]] = defaultdict(set)
