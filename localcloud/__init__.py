@@ -6,8 +6,8 @@ As a library: `LocalCloud.from_world(...)`, `in_process(cloud)` to serve the off
 
 from localcloud.clock import ManualClock, RealClock
 from localcloud.cloud import LocalCloud
-from localcloud.gateway import LogEntry
 from localcloud.http import HttpRequest, HttpResponse
+from localcloud.passage import LogEntry
 from localcloud.world import World, WorldError, load_world, parse_world
 
 __all__ = [

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from localcloud.clock import Clock, ManualClock, RealClock
 from localcloud.cloud import LocalCloud
-from localcloud.gateway import LogEntry
+from localcloud.passage import LogEntry
 from localcloud.server import listen
 from localcloud.server import serve as serve_on
 from localcloud.world import WorldError, load_world, read_yaml

@@ -23,9 +23,10 @@ from localcloud.driving import Driver
 from localcloud.fc.exchange import Invoke, asks_for_functions
 from localcloud.fc.instances import Starter
 from localcloud.fc.models import Invocation
-from localcloud.gateway import Gateway, LogEntry
+from localcloud.gateway import Gateway
 from localcloud.http import HttpRequest, HttpResponse
 from localcloud.mns.models import Message
+from localcloud.passage import LogEntry
 from localcloud.sts.models import Session
 from localcloud.world import World, WorldError, load_world, merged, parse_world, world_document
 

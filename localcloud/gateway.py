@@ -12,13 +12,12 @@ import random as random_module
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from localcloud.call import Call, Models, Operation, Settings
 from localcloud.catalog import PRODUCTS, Product, host_parts, product_of_version
-from localcloud.clock import Clock, iso_millis
+from localcloud.clock import Clock
 from localcloud.ecs.models import EcsModel
 from localcloud.ecs.responses import OPERATIONS as ECS_OPERATIONS
 from localcloud.errors import GATEWAY, ApiError, missing
@@ -34,6 +33,7 @@ from localcloud.mns.models import MessageModel
 from localcloud.oss.exchange import ObjectExchange, asks_for_objects
 from localcloud.oss.models import StorageModel
 from localcloud.params import Params
+from localcloud.passage import LogEntry, Passage
 from localcloud.permissions import check_permission
 from localcloud.render import as_json, as_xml, error_document
 from localcloud.resourcemanager.models import DirectoryModel
@@ -56,22 +56,6 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     )
 }
 _FORM = "application/x-www-form-urlencoded"
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One call as the request log shows it; `code` is empty on success, `status` 0 where no answer was sent."""
-
-    time: str
-    account: str
-    principal: str
-    agent: str
-    product: str
-    action: str
-    region: str
-    status: int
-    code: str
-    request_id: str
 
 
 class Gateway:
@@ -129,42 +113,6 @@ class Gateway:
     def strike(self, operation: str, caller: Principal, region: str) -> FaultRule | None:
         """The fault that hits this call, if one does."""
         return first_strike(self.rules, operation, caller, region, self.models.random)
-
-    def dropped(self, kind: str, caller: Principal | None) -> HttpResponse:
-        """No answer, for the reason that the log calls `kind`; who is killed on the way is named."""
-        kills = caller.origin if caller is not None and kind == "killed" else ""
-        return HttpResponse(status=0, body=b"", dropped=True, kills=kills, wait=self.world.latency.seconds)
-
-    def log(
-        self,
-        principal: Principal | None,
-        request: HttpRequest,
-        *,
-        time: float,
-        product: str,
-        action: str,
-        region: str,
-        status: int,
-        code: str,
-        request_id: str,
-    ) -> None:
-        """Tell whoever asked what became of a request."""
-        if not self.request_hooks:
-            return
-        entry = LogEntry(
-            time=iso_millis(time),
-            account=principal.account if principal is not None else "",
-            principal=principal.arn if principal is not None else "",
-            agent=request.headers.get("user-agent", ""),
-            product=product,
-            action=action,
-            region=region,
-            status=status,
-            code=code,
-            request_id=request_id,
-        )
-        for callback in self.request_hooks:
-            callback(entry)
 
     def written(self) -> None:
         """Tell whoever asked that something may have changed."""
@@ -225,28 +173,24 @@ class _Exchange:
     def __init__(self, gateway: Gateway, request: HttpRequest) -> None:
         self._gateway = gateway
         self._request = request
-        self._now = gateway.clock.now()
-        self._request_id = _request_id(gateway.models.random)
+        self._passage = Passage(gateway, request, _request_id(gateway.models.random), gateway.clock.now())
         self._query = dict(parse_qsl(request.query, keep_blank_values=True))
         self._form: dict[str, str] = {}
         if request.body and request.headers.get("content-type", "").startswith(_FORM):
             self._form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         self._params = {**self._query, **self._form}
         self._product: Product | None = None
-        self._action = ""
-        self._region = ""
-        self._principal: Principal | None = None
         self._xml = "authorization" not in request.headers and self._params.get("Format", "").upper() == "XML"
 
     def answer(self) -> HttpResponse:
         try:
             operation = self._route()
-            self._principal = self._authenticate()
-            self._region = self._find_region(operation)
+            principal = self._passage.principal = self._authenticate()
+            self._passage.region = self._find_region(operation)
         except ApiError as refusal:
             return self._refused(refusal)
         self._gateway.calls[operation.full_name] += 1
-        return self._perform(operation, self._principal)
+        return self._perform(operation, principal)
 
     def _route(self) -> Operation:
         request = self._request
@@ -254,23 +198,27 @@ class _Exchange:
             raise GATEWAY.error("UnsupportedHTTPMethod")
         action = request.headers.get("x-acs-action", "") or self._params.get("Action", "")
         version = request.headers.get("x-acs-version", "") or self._params.get("Version", "")
-        named, self._region = host_parts(request.host)
+        named, self._passage.region = host_parts(request.host)
         if named and named not in PRODUCTS:
             raise GATEWAY.error("InvalidProduct.NotFound")
-        self._product = PRODUCTS.get(named)
+        self._meant(PRODUCTS.get(named))
         if not action:
             raise missing("Action")
-        self._action = action
+        self._passage.action = action
         if not version:
             raise missing("Version")
         product = product_of_version(version)
         if product is None or (named and product.name != named):
             raise GATEWAY.error("InvalidVersion")
-        self._product = product
+        self._meant(product)
         operation = OPERATIONS.get((product.name, action))
         if operation is None:
             raise GATEWAY.error("InvalidAction.NotFound")
         return operation
+
+    def _meant(self, product: Product | None) -> None:
+        self._product = product
+        self._passage.product = product.name if product is not None else ""
 
     def _authenticate(self) -> Principal:
         gateway = self._gateway
@@ -278,7 +226,7 @@ class _Exchange:
         real = gateway.real_time()
         if abs(real - signed.stamp) > VALID_SECONDS:
             raise GATEWAY.error("InvalidTimeStamp.Expired")
-        secret, principal = gateway.models.identity.authenticate(signed.access_key, signed.token, now=self._now)
+        secret, principal = gateway.models.identity.authenticate(signed.access_key, signed.token, now=self._passage.now)
         if not signed.matches(secret):
             raise GATEWAY.error("SignatureDoesNotMatch", string=signed.string)
         if not gateway.nonces.use(signed.access_key, signed.nonce, stamp=signed.stamp, now=real):
@@ -288,8 +236,8 @@ class _Exchange:
     def _find_region(self, operation: Operation) -> str:
         """The region that a call is about: its parameter, else its host; central products have none."""
         if not operation.regional:
-            return self._region
-        region = self._params.get("RegionId", "") or self._region
+            return self._passage.region
+        region = self._params.get("RegionId", "") or self._passage.region
         if not region:
             raise operation.missing_region or missing("RegionId")
         if region not in self._gateway.models.settings.regions:
@@ -297,53 +245,48 @@ class _Exchange:
         return region
 
     def _perform(self, operation: Operation, principal: Principal) -> HttpResponse:
-        gateway = self._gateway
-        name, account = operation.full_name, principal.account
-        if not gateway.admits(name, account, self._region):
-            return self._turned_away(operation, principal, GATEWAY.error("Throttling.User"))
-        rule = gateway.strike(name, principal, self._region)
+        throttled, failed = GATEWAY.error("Throttling.User"), GATEWAY.error("InternalError")
+        try:
+            rule = self._passage.admit(principal, throttled=throttled, failed=failed)
+        except ApiError as turned_away:
+            if operation.writes:
+                self._tell(operation, principal, {}, turned_away)
+            return self._refused(turned_away)
         kind = rule.fault.kind if rule is not None else ""
-        if rule is not None and kind in ("throttle", "error"):
-            return self._turned_away(operation, principal, _ordered_error(rule))
         if kind == "no-answer":
-            return self._dropped(kind)
+            return self._passage.drop(kind)
         answer, refusal = self._call(operation, principal, kind)
         if operation.writes:
             self._tell(operation, principal, answer, refusal)
-            gateway.written()
+            self._gateway.written()
         if kind in ANSWER_LOST:
-            return self._dropped(kind)
+            return self._passage.drop(kind)
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")
         if rule is not None:
             answer = rule.spoil(answer, operation.rows)
-        return self._send(200, "", answer, root=f"{self._action}Response", broken=kind == "malformed")
+        return self._send(200, "", answer, root=f"{operation.name}Response", broken=kind == "malformed")
 
     def _call(self, operation: Operation, principal: Principal, fault: str) -> tuple[dict[str, Any], ApiError | None]:
         call = Call(
             params=Params(self._params),
             principal=principal,
-            region=self._region,
-            now=self._now,
+            region=self._passage.region,
+            now=self._passage.now,
             models=self._gateway.models,
             fault=fault,
         )
         try:
             check_permission(call, operation.full_name)
-            return {"RequestId": self._request_id, **operation.handler(call)}, None
+            return {"RequestId": self._passage.request_id, **operation.handler(call)}, None
         except ApiError as refusal:
             return {}, refusal
-
-    def _turned_away(self, operation: Operation, principal: Principal, error: ApiError) -> HttpResponse:
-        if operation.writes:
-            self._tell(operation, principal, {}, error)
-        return self._refused(error)
 
     def _tell(
         self, operation: Operation, principal: Principal, answer: Mapping[str, Any], refusal: ApiError | None
     ) -> None:
         """A call that was to change something is recorded, and told of."""
-        events = self._gateway.models.events
+        events, passage = self._gateway.models.events, self._passage
         events.tell_of_call(
             Written(
                 product=PRODUCTS[operation.product],
@@ -353,48 +296,25 @@ class _Exchange:
                 refusal=refusal,
                 principal=principal,
                 request=self._request,
-                region=self._region,
-                now=self._now,
-                request_id=self._request_id,
+                region=passage.region,
+                now=passage.now,
+                request_id=passage.request_id,
             )
         )
-        events.tell_of_images(self._now)
+        events.tell_of_images(passage.now)
 
     def _refused(self, error: ApiError, *, broken: bool = False) -> HttpResponse:
         title = self._product.title if self._product is not None else ""
         host = self._request.host
-        document = error_document(error, request_id=self._request_id, host=host, title=title)
+        document = error_document(error, request_id=self._passage.request_id, host=host, title=title)
         return self._send(error.status, error.code, document, root="Error", broken=broken)
 
     def _send(
         self, status: int, code: str, document: Mapping[str, Any], *, root: str, broken: bool = False
     ) -> HttpResponse:
         body = as_xml(document, root=root) if self._xml else as_json(document)
-        self._log(status, code)
-        return HttpResponse(
-            status=status,
-            body=body[: len(body) // 2] if broken else body,
-            content_type=XML_TYPE if self._xml else JSON_TYPE,
-            request_id=self._request_id,
-            wait=self._gateway.world.latency.seconds,
-        )
-
-    def _dropped(self, kind: str) -> HttpResponse:
-        self._log(0, kind)
-        return self._gateway.dropped(kind, self._principal)
-
-    def _log(self, status: int, code: str) -> None:
-        self._gateway.log(
-            self._principal,
-            self._request,
-            time=self._now,
-            product=self._product.name if self._product is not None else "",
-            action=self._action,
-            region=self._region,
-            status=status,
-            code=code,
-            request_id=self._request_id,
-        )
+        kind = XML_TYPE if self._xml else JSON_TYPE
+        return self._passage.answer(status, code, body, kind, broken=broken, request_id=self._passage.request_id)
 
 
 def _check_trails(world: World, stack: Stack) -> None:
@@ -402,11 +322,6 @@ def _check_trails(world: World, stack: Stack) -> None:
     for name, trail in world.events.trails.items():
         if trail.bucket not in world.buckets and trail.bucket not in stack.buckets:
             raise WorldError(f'events.trails.{name}.bucket: no bucket "{trail.bucket}"')
-
-
-def _ordered_error(rule: FaultRule) -> ApiError:
-    """The refusal that a fault of kind throttle or error makes."""
-    return rule.refusal(GATEWAY.error("Throttling.User" if rule.fault.kind == "throttle" else "InternalError"))
 
 
 def _request_id(random: random_module.Random) -> str:

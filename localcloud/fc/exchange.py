@@ -24,6 +24,7 @@ from localcloud.fc.instances import Outcome
 from localcloud.fc.models import ASYNC_MOST, INVOKE, SYNC_MOST, Run, not_authorized
 from localcloud.fc.signing import read_fc_signature
 from localcloud.http import JSON_TYPE, HttpRequest, HttpResponse
+from localcloud.passage import Passage
 from localcloud.permissions import lacks
 from localcloud.render import as_json
 from localcloud.ros.stack import Function
@@ -75,39 +76,39 @@ class FunctionExchange:
     def __init__(self, gateway: Gateway, request: HttpRequest) -> None:
         self._gateway = gateway
         self._request = request
-        self._now = gateway.clock.now()
-        self._request_id = gateway.models.functions.request_id()
         self._query = dict(parse_qsl(request.query, keep_blank_values=True))
         self._older = request.path.startswith("/2016-08-15/")
         self._host = function_host(request.host)
-        self._region = self._host[1] if self._host is not None else ""
-        self._principal: Principal | None = None
+        self._passage = Passage(
+            gateway,
+            request,
+            gateway.models.functions.request_id(),
+            gateway.clock.now(),
+            product=FUNCTION_COMPUTE.name,
+            action=OPERATION,
+            region=self._host[1] if self._host is not None else "",
+        )
         self._spoiled = ""
 
     def respond(self) -> HttpResponse | Invoke:
         """The answer, or what has to be run first."""
-        if self._host is not None and self._region not in self._gateway.models.settings.regions:
-            return self._dropped("no-such-host")
+        if self._host is not None and self._passage.region not in self._gateway.models.settings.regions:
+            return self._passage.drop("no-such-host")
         try:
             found = self._named()
-            principal = self._principal = self._authenticate()
+            principal = self._passage.principal = self._authenticate()
             return self._perform(principal, *found)
         except ApiError as refusal:
             return self._refused(refusal)
 
     def _perform(self, principal: Principal, service: str, name: str, qualifier: str) -> HttpResponse | Invoke:
-        operation = f"{FUNCTION_COMPUTE.name}:{OPERATION}"
-        gateway, account = self._gateway, principal.account
-        gateway.calls[operation] += 1
-        if not gateway.admits(operation, account, self._region):
-            raise ERRORS.error("ResourceExhausted", of=f"account '{account}'")
-        rule = gateway.strike(operation, principal, self._region)
+        account = principal.account
+        self._gateway.calls[f"{FUNCTION_COMPUTE.name}:{OPERATION}"] += 1
+        throttled = ERRORS.error("ResourceExhausted", of=f"account '{account}'")
+        rule = self._passage.admit(principal, throttled=throttled, failed=ERRORS.error("InternalServerError"))
         kind = rule.fault.kind if rule is not None else ""
-        if rule is not None and kind in ("throttle", "error"):
-            code = "ResourceExhausted" if kind == "throttle" else "InternalServerError"
-            raise rule.refusal(ERRORS.error(code, of=f"account '{account}'"))
         if kind == "no-answer":
-            return self._dropped(kind)
+            return self._passage.drop(kind)
         self._spoiled = kind
         return self._invoke(principal, service, name, qualifier)
 
@@ -169,7 +170,7 @@ class FunctionExchange:
 
     def _known(self, key: str, token: str) -> tuple[str, Principal]:
         try:
-            return self._gateway.models.identity.authenticate(key, token, now=self._now)
+            return self._gateway.models.identity.authenticate(key, token, now=self._passage.now)
         except ApiError as refusal:
             raise self._of_signature(refusal, key) from refusal
 
@@ -181,10 +182,10 @@ class FunctionExchange:
 
     def _invoke(self, principal: Principal, service: str, name: str, qualifier: str) -> HttpResponse | Invoke:
         functions, request = self._gateway.models.functions, self._request
-        function = functions.function_named(principal.account, self._region, name, service=service, qualifier=qualifier)
-        self._region = function.region
-        gateway = self._gateway
-        if lacks(gateway.models.identity, principal, INVOKE, function.resource, now=self._now):
+        passage, account = self._passage, principal.account
+        function = functions.function_named(account, passage.region, name, service=service, qualifier=qualifier)
+        passage.region = function.region
+        if lacks(self._gateway.models.identity, principal, INVOKE, function.resource, now=passage.now):
             raise ERRORS.error("AccessDenied", why=not_authorized(INVOKE, function.resource))
         how = request.headers.get("x-fc-invocation-type", "Sync")
         if how not in ("Sync", "Async"):
@@ -193,7 +194,7 @@ class FunctionExchange:
             return self._accept(function)
         if len(request.body) > SYNC_MOST:
             raise ERRORS.error("EntityTooLarge", limit=str(SYNC_MOST))
-        return Invoke(functions.begin(function, request.body, self._request_id, now=self._now), self)
+        return Invoke(functions.begin(function, request.body, passage.request_id, now=passage.now), self)
 
     def _accept(self, function: Function) -> HttpResponse:
         """An asynchronous invocation: 202, and its id."""
@@ -203,45 +204,29 @@ class FunctionExchange:
             raise ERRORS.error("InvalidArgument", why=f"{header} is not valid")
         if len(self._request.body) > ASYNC_MOST:
             raise ERRORS.error("EntityTooLarge", limit=str(ASYNC_MOST))
-        functions = self._gateway.models.functions
-        functions.enqueue(function, self._request.body, self._request_id, source="invoke", now=self._now)
-        return self._send(202, "", b"", _BINARY, (header, task_id or self._request_id))
+        functions, passage = self._gateway.models.functions, self._passage
+        functions.enqueue(function, self._request.body, passage.request_id, source="invoke", now=passage.now)
+        return self._send(202, "", b"", _BINARY, (header, task_id or passage.request_id))
 
     def _refused(self, error: ApiError) -> HttpResponse:
         if self._older:
             document = {"ErrorCode": error.code, "ErrorMessage": error.message}
         else:
-            document = {"Code": error.code, "Message": error.message, "RequestId": self._request_id}
+            document = {"Code": error.code, "Message": error.message, "RequestId": self._passage.request_id}
         return self._send(error.status, error.code, as_json(document), JSON_TYPE)
 
     def _send(self, status: int, code: str, body: bytes, kind: str, *more: tuple[str, str]) -> HttpResponse:
+        passage = self._passage
         if self._spoiled in ANSWER_LOST:
-            return self._dropped(self._spoiled)
-        self._log(status, code)
-        return HttpResponse(
-            status=status,
-            body=body[: len(body) // 2] if self._spoiled == "malformed" else body,
-            content_type=kind,
-            request_id="" if self._older else self._request_id,
-            wait=self._gateway.world.latency.seconds,
-            more=(("x-fc-request-id", self._request_id), *more),
-        )
-
-    def _dropped(self, kind: str) -> HttpResponse:
-        self._log(0, kind)
-        return self._gateway.dropped(kind, self._principal)
-
-    def _log(self, status: int, code: str) -> None:
-        self._gateway.log(
-            self._principal,
-            self._request,
-            time=self._now,
-            product=FUNCTION_COMPUTE.name,
-            action=OPERATION,
-            region=self._region,
-            status=status,
-            code=code,
-            request_id=self._request_id,
+            return passage.drop(self._spoiled)
+        return passage.answer(
+            status,
+            code,
+            body,
+            kind,
+            broken=self._spoiled == "malformed",
+            request_id="" if self._older else passage.request_id,
+            more=(("x-fc-request-id", passage.request_id), *more),
         )
 
 

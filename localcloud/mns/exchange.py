@@ -22,6 +22,7 @@ from localcloud.errors import ApiError
 from localcloud.http import HttpRequest, HttpResponse
 from localcloud.mns.errors import ERRORS
 from localcloud.mns.models import MOST_BYTES
+from localcloud.passage import Passage
 from localcloud.permissions import lacks
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
@@ -51,19 +52,25 @@ class MessageExchange:
     def __init__(self, gateway: Gateway, request: HttpRequest) -> None:
         self._gateway = gateway
         self._request = request
-        self._now = gateway.clock.now()
-        self._request_id = f"{gateway.models.random.getrandbits(96):024X}"
-        self._account, self._region = message_host(request.host) or ("", "")
+        self._account, region = message_host(request.host) or ("", "")
         kind, _, rest = request.path.removeprefix("/").partition("/")
         name, _, below = rest.partition("/")
         self._mailbox = f"{kind}/{name}"
         self._action = _OPERATIONS.get((request.method, kind, below), "") if name else ""
-        self._principal: Principal | None = None
+        self._passage = Passage(
+            gateway,
+            request,
+            f"{gateway.models.random.getrandbits(96):024X}",
+            gateway.clock.now(),
+            product=MESSAGE_QUEUE.name,
+            action=self._action,
+            region=region,
+        )
 
     def respond(self) -> HttpResponse:
         """The answer to the request."""
         try:
-            principal = self._principal = self._authenticate()
+            principal = self._passage.principal = self._authenticate()
             if not self._action:
                 raise ERRORS.error("InvalidRequestURL")
         except ApiError as refusal:
@@ -83,7 +90,7 @@ class MessageExchange:
             raise ERRORS.error("TimeExpired")
         try:
             token = headers.get("security-token", "")
-            secret, principal = gateway.models.identity.authenticate(key, token, now=self._now)
+            secret, principal = gateway.models.identity.authenticate(key, token, now=self._passage.now)
         except ApiError as refusal:
             # What the service says of a token that is expired, missing or another key's is not documented.
             raise ERRORS.error("InvalidAccessKeyId") from refusal
@@ -91,59 +98,54 @@ class MessageExchange:
             raise ERRORS.error("SignatureDoesNotMatch")
         _check_digest(headers.get("content-md5", ""), self._request.body)
         self._account = self._account or principal.account
-        self._region = self._region or gateway.models.messages.region_of(self._account, self._mailbox)
+        passage = self._passage
+        passage.region = passage.region or gateway.models.messages.region_of(self._account, self._mailbox)
         return principal
 
     def _perform(self, principal: Principal) -> HttpResponse:
-        gateway, name = self._gateway, f"{MESSAGE_QUEUE.name}:{self._action}"
-        if not gateway.admits(name, principal.account, self._region):
-            return self._refused(ERRORS.error("QpsLimitExceeded"))
-        rule = gateway.strike(name, principal, self._region)
-        kind = rule.fault.kind if rule is not None else ""
-        if rule is not None and kind in ("throttle", "error"):
-            usual = ERRORS.error("QpsLimitExceeded" if kind == "throttle" else "InternalError")
-            return self._refused(rule.refusal(usual))
-        if kind == "no-answer":
-            return self._dropped(kind)
+        throttled, failed = ERRORS.error("QpsLimitExceeded"), ERRORS.error("InternalError")
         try:
+            rule = self._passage.admit(principal, throttled=throttled, failed=failed)
+            kind = rule.fault.kind if rule is not None else ""
+            if kind == "no-answer":
+                return self._passage.drop(kind)
             status, root, document = self._call(principal)
         except ApiError as refusal:
             return self._refused(refusal)
         if kind in ANSWER_LOST:
-            return self._dropped(kind)
-        body = _xml(root, document)
-        return self._send(status, "", body[: len(body) // 2] if kind == "malformed" else body)
+            return self._passage.drop(kind)
+        return self._send(status, "", _xml(root, document), broken=kind == "malformed")
 
     def _check_permission(self, principal: Principal) -> None:
         """https://www.alibabacloud.com/help/en/mns/user-guide/policies-and-examples"""
         below = "" if self._action == "GetTopicAttributes" else "/messages"
-        resource = f"acs:mns:{self._region}:{self._account}:/{self._mailbox}{below}"
+        resource = f"acs:mns:{self._passage.region}:{self._account}:/{self._mailbox}{below}"
         identity = self._gateway.models.identity
-        if lacks(identity, principal, f"{MESSAGE_QUEUE.name}:{self._action}", resource, now=self._now):
+        if lacks(identity, principal, f"{MESSAGE_QUEUE.name}:{self._action}", resource, now=self._passage.now):
             raise ERRORS.error("AccessDenied")
 
     def _call(self, principal: Principal) -> tuple[int, str, Mapping[str, Any]]:
-        messages = self._gateway.models.messages
+        messages, region, now = self._gateway.models.messages, self._passage.region, self._passage.now
         if self._account != principal.account:
             raise ERRORS.error("AccessDenied")
         self._check_permission(principal)
-        if not messages.has_mailbox(self._account, self._region, self._mailbox):
+        if not messages.has_mailbox(self._account, region, self._mailbox):
             kind = "Topic" if self._mailbox.startswith("topics/") else "Queue"
             raise ERRORS.error(f"{kind}NotExist")
         name = self._mailbox.partition("/")[2]
         if self._action == "GetTopicAttributes":
-            return 200, "Topic", _attributes(name, len(messages.messages(self._mailbox)), self._now)
+            return 200, "Topic", _attributes(name, len(messages.messages(self._mailbox)), now)
         body = _body_of(self._request.body)
         if not 0 < len(body.encode()) <= MOST_BYTES:
             why = f"The value of MessageBody should between 1 and {MOST_BYTES} seconds/bytes."
             raise ERRORS.error("InvalidArgument", why=why)
         message = messages.deliver(
             self._account,
-            self._region,
+            region,
             self._mailbox,
             body,
             sender=principal.arn,
-            now=self._now,
+            now=now,
             random=self._gateway.models.random,
         )
         md5 = hashlib.md5(body.encode(), usedforsecurity=False).hexdigest().upper()
@@ -153,37 +155,14 @@ class MessageExchange:
         document = {
             "Code": error.code,
             "Message": error.message,
-            "RequestId": self._request_id,
+            "RequestId": self._passage.request_id,
             "HostId": f"http://{self._request.host}",
         }
-        return self._send(error.status, error.code, _xml("Error", document))
+        return self._send(error.status, error.code, _xml("Error", document), broken=False)
 
-    def _send(self, status: int, code: str, body: bytes) -> HttpResponse:
-        self._log(status, code)
-        return HttpResponse(
-            status=status,
-            body=body,
-            content_type=_XML,
-            wait=self._gateway.world.latency.seconds,
-            more=(("x-mns-request-id", self._request_id), ("x-mns-version", MESSAGE_QUEUE.version)),
-        )
-
-    def _dropped(self, kind: str) -> HttpResponse:
-        self._log(0, kind)
-        return self._gateway.dropped(kind, self._principal)
-
-    def _log(self, status: int, code: str) -> None:
-        self._gateway.log(
-            self._principal,
-            self._request,
-            time=self._now,
-            product=MESSAGE_QUEUE.name,
-            action=self._action,
-            region=self._region,
-            status=status,
-            code=code,
-            request_id=self._request_id,
-        )
+    def _send(self, status: int, code: str, body: bytes, *, broken: bool) -> HttpResponse:
+        own = (("x-mns-request-id", self._passage.request_id), ("x-mns-version", MESSAGE_QUEUE.version))
+        return self._passage.answer(status, code, body, _XML, broken=broken, more=own)
 
 
 def _attributes(name: str, count: int, now: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from localcloud.http import HttpRequest, HttpResponse
 from localcloud.oss.errors import ERRORS, StorageError, bad_argument
 from localcloud.oss.responses import XML, Headers, ObjectAnswer, ObjectCall, ObjectOperation, operation_asked
 from localcloud.oss.signing import OSS4, SignedObject, read_object_signature
+from localcloud.passage import Passage
 from localcloud.permissions import check_object_permission
 from localcloud.render import as_xml
 from localcloud.signing import VALID_SECONDS
@@ -53,12 +54,10 @@ class ObjectExchange:
     def __init__(self, gateway: Gateway, request: HttpRequest) -> None:
         self._gateway = gateway
         self._request = request
-        self._now = gateway.clock.now()
-        self._request_id = f"{gateway.models.random.getrandbits(96):024X}"
         self._query = dict(parse_qsl(request.query, keep_blank_values=True))
         named = object_host(request.host)
         self._at_vendor_host = named is not None
-        self._bucket, self._region = named or ("", "")
+        self._bucket, region = named or ("", "")
         path = unquote(request.path.removeprefix("/"))
         if self._bucket:
             self._key = path
@@ -66,16 +65,24 @@ class ObjectExchange:
             self._bucket, _, self._key = path.partition("/")
         self._in_path = bool(self._bucket) and self._bucket != (named or ("",))[0]
         self._operation = operation_asked(request.method, self._key, self._query) if self._bucket else None
-        self._principal: Principal | None = None
+        self._passage = Passage(
+            gateway,
+            request,
+            f"{gateway.models.random.getrandbits(96):024X}",
+            gateway.clock.now(),
+            product=OBJECT_STORAGE.name,
+            action=self._operation.name if self._operation is not None else "",
+            region=region,
+        )
 
     def respond(self) -> HttpResponse:
         """The answer to the request."""
-        if self._at_vendor_host and self._region not in self._gateway.models.settings.regions:
-            return self._dropped("no-such-host")
+        if self._at_vendor_host and self._passage.region not in self._gateway.models.settings.regions:
+            return self._passage.drop("no-such-host")
         try:
             if self._in_path and self._at_vendor_host:
                 raise ERRORS.error("SecondLevelDomainForbidden")
-            principal = self._principal = self._authenticate()
+            principal = self._passage.principal = self._authenticate()
             if self._operation is None:
                 raise ERRORS.error("NotImplemented")
         except ApiError as refusal:
@@ -90,8 +97,8 @@ class ObjectExchange:
             raise ERRORS.error("RequestTimeTooSkewed")
         secret, principal = self._known(signed)
         if not self._at_vendor_host:
-            self._region = signed.region
-        if signed.region != self._region:
+            self._passage.region = signed.region
+        if signed.region != self._passage.region:
             raise bad_argument("Invalid signing region in Authorization header.")
         if not signed.fits(secret):
             told = {"OSSAccessKeyId": signed.access_key, "StringToSign": signed.string}
@@ -107,35 +114,30 @@ class ObjectExchange:
         if signed.token and signed.access_key in identity.keys:
             raise ERRORS.error("InvalidAccessKeyId")
         try:
-            return identity.authenticate(signed.access_key, signed.token, now=self._now)
+            return identity.authenticate(signed.access_key, signed.token, now=self._passage.now)
         except ApiError as refusal:
             raise ERRORS.error(_IN_OUR_WORDS[refusal.code]) from refusal
 
     def _perform(self, operation: ObjectOperation, principal: Principal) -> HttpResponse:
-        gateway, account = self._gateway, principal.account
-        name = f"{OBJECT_STORAGE.name}:{operation.name}"
-        if not gateway.admits(name, account, self._region):
-            return self._refused(ERRORS.error("TotalQpsLimitExceeded"))
-        rule = gateway.strike(name, principal, self._region)
+        throttled, failed = ERRORS.error("TotalQpsLimitExceeded"), ERRORS.error("InternalError")
+        try:
+            rule = self._passage.admit(principal, throttled=throttled, failed=failed)
+        except ApiError as turned_away:
+            return self._refused(turned_away)
         kind = rule.fault.kind if rule is not None else ""
-        if rule is not None and kind in ("throttle", "error"):
-            usual = ERRORS.error("TotalQpsLimitExceeded" if kind == "throttle" else "InternalError")
-            return self._refused(rule.refusal(usual))
         if kind == "no-answer":
-            return self._dropped(kind)
+            return self._passage.drop(kind)
         answer, refusal = self._call(operation, principal)
         if refusal is None:
             self._tell(operation, principal)
         if kind in ANSWER_LOST:
-            return self._dropped(kind)
+            return self._passage.drop(kind)
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")
         if rule is not None and answer.document is not None:
             answer = replace(answer, document=_spoiled(rule, answer.document))
-        body = answer.body()
-        if kind == "malformed":
-            body = body[: len(body) // 2]
-        return self._send(answer.status, "", body, answer.content_type, answer.headers)
+        broken = kind == "malformed"
+        return self._send(answer.status, "", answer.body(), answer.content_type, answer.headers, broken=broken)
 
     def _tell(self, operation: ObjectOperation, principal: Principal) -> None:
         """Functions may want to know of an object that was made or removed."""
@@ -147,8 +149,8 @@ class ObjectExchange:
                 models.storage.bucket_named(self._bucket),
                 (self._bucket, self._key),
                 principal=principal.user_id,
-                request_id=self._request_id,
-                now=self._now,
+                request_id=self._passage.request_id,
+                now=self._passage.now,
             )
 
     def _call(self, operation: ObjectOperation, principal: Principal) -> tuple[ObjectAnswer, ApiError | None]:
@@ -157,9 +159,9 @@ class ObjectExchange:
             query=self._query,
             bucket=self._bucket,
             key=self._key,
-            region=self._region,
+            region=self._passage.region,
             principal=principal,
-            now=self._now,
+            now=self._passage.now,
             models=self._gateway.models,
         )
         try:
@@ -174,39 +176,19 @@ class ObjectExchange:
         document = {
             "Code": error.code,
             "Message": error.message,
-            "RequestId": self._request_id,
+            "RequestId": self._passage.request_id,
             "HostId": self._request.host,
             **(error.elements if isinstance(error, StorageError) else {}),
         }
         body = as_xml(document, root="Error")
-        return self._send(error.status, error.code, body[: len(body) // 2] if broken else body, XML, ())
+        return self._send(error.status, error.code, body, XML, (), broken=broken)
 
-    def _send(self, status: int, code: str, body: bytes, content_type: str, headers: Headers) -> HttpResponse:
-        self._log(status, code)
-        return HttpResponse(
-            status=status,
-            body=body,
-            content_type=content_type,
-            wait=self._gateway.world.latency.seconds,
-            more=(("date", formatdate(self._now, usegmt=True)), ("x-oss-request-id", self._request_id), *headers),
-        )
-
-    def _dropped(self, kind: str) -> HttpResponse:
-        self._log(0, kind)
-        return self._gateway.dropped(kind, self._principal)
-
-    def _log(self, status: int, code: str) -> None:
-        self._gateway.log(
-            self._principal,
-            self._request,
-            time=self._now,
-            product=OBJECT_STORAGE.name,
-            action=self._operation.name if self._operation is not None else "",
-            region=self._region,
-            status=status,
-            code=code,
-            request_id=self._request_id,
-        )
+    def _send(
+        self, status: int, code: str, body: bytes, content_type: str, headers: Headers, *, broken: bool
+    ) -> HttpResponse:
+        passage = self._passage
+        own = (("date", formatdate(passage.now, usegmt=True)), ("x-oss-request-id", passage.request_id))
+        return passage.answer(status, code, body, content_type, broken=broken, more=(*own, *headers))
 
 
 def _spoiled(rule: FaultRule, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,8 @@ from click.testing import CliRunner
 
 from localcloud.inprocess import in_process
 from orgshare.cli.commands import cli
-from tests.support.trial import Trial
+from tests.support.trial import URL, Trial
 
-URL = "http://127.0.0.1:9"
 ENVIRONMENT = {
     "ORGSHARE_LOCAL_CLOUD": URL,
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "LOCALIMAGES",

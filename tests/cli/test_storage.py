@@ -15,9 +15,9 @@ from orgshare.record.state import open_state
 from orgshare.settings import Settings
 from orgshare.wiring import make_calls, make_store
 from orgshare.words import Shard
-from tests.cli.conftest import URL, Shell
+from tests.cli.conftest import Shell
 from tests.support.channels import LATER, by_shares
-from tests.support.trial import MANAGEMENT, OTHER_REGION, OWNER, REGION, A, B, C, D, E, policy, rule, world
+from tests.support.trial import MANAGEMENT, OTHER_REGION, OWNER, REGION, URL, A, B, C, D, E, policy, rule, world
 
 Make = Callable[..., Shell]
 HERE = f"ecs/{OWNER}/{REGION}"

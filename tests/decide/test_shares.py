@@ -537,7 +537,7 @@ def worlds(draw: st.DrawFn, *, known: bool = False) -> World:
     return World(wishes, shares, ledger, known or draw(st.booleans()))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds())
 def test_whatever_joins_is_right_for_everything_that_is_there(world: World) -> None:
     """An image joins only where every target is for it, a target only where every image is, and only shares of ours."""
@@ -563,7 +563,7 @@ def test_whatever_joins_is_right_for_everything_that_is_there(world: World) -> N
             assert all(world.wishes[image].audience.admits(target) for target in joining.targets)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds())
 def test_only_standing_rows_of_ours_leave_that_are_not_wanted_there(world: World) -> None:
     """An image only if it was looked at and is at home elsewhere; a target only if every image there wants the same."""
@@ -586,7 +586,7 @@ def test_only_standing_rows_of_ours_leave_that_are_not_wanted_there(world: World
         assert all(not world.wishes[image].fixed and entity not in wanted for image in inside for wanted in wants)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds())
 def test_every_image_that_is_wanted_is_at_home_joins_waits_or_is_said_to_be_held_up(world: World) -> None:
     """Nothing is forgotten without a word; setbacks stop until their time."""
@@ -611,7 +611,7 @@ def test_every_image_that_is_wanted_is_at_home_joins_waits_or_is_said_to_be_held
             assert held is None or not held.waits(NOW)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_the_order_in_which_things_were_read_changes_nothing(world: World, order: Random) -> None:
     """Wishes, shares, rows and ledger may come in any order."""
@@ -633,7 +633,7 @@ def test_the_order_in_which_things_were_read_changes_nothing(world: World, order
 ROUNDS = 6
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds(known=True), st.randoms(use_true_random=False), st.integers(0, 4))
 def test_a_few_rounds_bring_every_image_into_one_share_with_its_own_targets(
     world: World, chance: Random, interrupted: int
@@ -674,7 +674,7 @@ def test_a_few_rounds_bring_every_image_into_one_share_with_its_own_targets(
             assert not {r.entity for r in one.targets} & world.own(one)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds(known=True))
 def test_no_share_is_made_while_an_empty_one_would_do(world: World) -> None:
     """Where no image is anywhere yet, a share of ours without any target serves any audience."""

@@ -278,7 +278,7 @@ def cases(draw: st.DrawFn, folders: int = 7, accounts: tuple[str, ...] = (A, B, 
     return Case(draw(policies(where)), where)
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(cases())
 def test_targets_reach_exactly_the_audience_whatever_folder_targets_really_do(case: Case) -> None:
     """Today the targets reach every member that is wanted and, but for the owner, nobody else."""
@@ -288,7 +288,7 @@ def test_targets_reach_exactly_the_audience_whatever_folder_targets_really_do(ca
         assert case.reached(case.found.targets, deep) - {OWNER} == case.audience()
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(cases())
 def test_a_target_is_admitted_exactly_if_it_reaches_nobody_else_today_and_tomorrow(case: Case) -> None:
     """Every possible target, Root's own id and what is no target at all are judged as trying all places judges them.
@@ -306,7 +306,7 @@ def smaller(possible: Iterable[str], size: int) -> Iterator[frozenset[str]]:
         yield from map(frozenset, combinations(sorted(possible), fewer))
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(cases(folders=4, accounts=(A, B, C)))
 def test_no_smaller_choice_of_targets_does_without_widening(case: Case) -> None:
     """Of all choices among the organization, its folders and its members, none that is smaller is right as well."""
@@ -331,7 +331,7 @@ def later(draw: st.DrawFn, before: Organization) -> Organization:
     return organization(members.values(), places)
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(cases(), st.data())
 def test_what_happens_later_lets_nobody_in_whom_the_policy_does_not_want_then(case: Case, data: st.DataObject) -> None:
     """Whoever a folder or the organization reaches later is in the audience then, or an accepted mover.
@@ -352,7 +352,7 @@ def test_what_happens_later_lets_nobody_in_whom_the_policy_does_not_want_then(ca
             assert not case.is_in(account, then.organization.members[account].folders)
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(cases(), st.data())
 def test_whoever_comes_to_an_included_folder_is_reached_without_a_change(case: Case, data: st.DataObject) -> None:
     """Everybody who is later in a place that a right target reaches is reached by the targets chosen before.
@@ -369,7 +369,7 @@ def test_whoever_comes_to_an_included_folder_is_reached_without_a_change(case: C
                 assert any(reaches(target, STRANGER, member.folders, deep) for target in wide)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(cases(), st.randoms(use_true_random=False))
 def test_targets_do_not_depend_on_any_order(case: Case, random: Random) -> None:
     """Rules, members and folders in another order lead to the same targets."""
@@ -404,7 +404,7 @@ def only_needed(case: Case, *, above_named: bool) -> Organization:
     )  # fmt: skip
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(cases(), st.booleans())
 def test_the_trees_that_are_needed_are_enough_to_choose_the_same_targets(case: Case, above_named: bool) -> None:
     """Empty folders outside the needed trees change no target of all rules together nor of one alone."""

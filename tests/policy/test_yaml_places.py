@@ -155,14 +155,14 @@ def test_any_slip_of_the_keyboard_gives_a_policy_or_problems(slips: list[tuple[i
 
 
 @given(st.text() | st.binary())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_gives_a_policy_or_problems(text: str | bytes) -> None:
     """Text and bytes of any kind are a policy or a list of problems."""
     assert_policy_or_problems(text)
 
 
 @given(st.text(alphabet="ab01:-[]{},&*!|>'\"%@`#?<\\/x \n\t", max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_of_yaml_signs_gives_a_policy_or_problems(text: str) -> None:
     """Text made of the signs that YAML gives a meaning is a policy or a list of problems."""
     assert_policy_or_problems(text)

@@ -29,22 +29,19 @@ from localcloud.fc.models import Invocation
 from localcloud.inprocess import in_process
 from localcloud.ros.stack import read_stack
 from localcloud.world import parse_world
-from orgshare.alibaba.calls import Calls
-from orgshare.alibaba.cloud import AlibabaCloud, Credentials
+from orgshare.alibaba.cloud import Credentials
 from orgshare.alibaba.functions import worker_function
 from orgshare.alibaba.storage import ObjectStorage
 from orgshare.handling import Site, respond
-from orgshare.policy.model import Policy
 from orgshare.record.state import State, begin, open_state
-from orgshare.settings import KEY, LEASE, LOCAL_CLOUD, SECRET, TOKEN, Settings, read_settings
+from orgshare.settings import KEY, LOCAL_CLOUD, SECRET, TOKEN, Settings, read_settings
 from orgshare.way.runtime import Runtime
 from orgshare.wiring import load_policy, make_notices, make_workers
 from tests.support.granted import BUCKET, FUNCTION_COMPUTE, PREFIX, RUNNER, Policies, documents
 from tests.support.objects import Objects
-from tests.support.trial import MANAGEMENT, OWNER, REGION, START, Inline, Trial, policy, world
+from tests.support.trial import MANAGEMENT, OWNER, REGION, START, URL, Inline, Trial, policy, world
 
 ROOT = Path(__file__).parents[2]
-URL = "http://127.0.0.1:9"
 NAMES = ("membership", "image", "reconcile", "worker")
 READER_ROLE = f"acs:ram::{MANAGEMENT}:role/orgshare-directory-reader"
 OWNER_ROLE = f"acs:ram::{OWNER}:role/orgshare-owner"
@@ -196,7 +193,7 @@ class Deployed(Trial):
         """Hand an event to a function, and let everything happen that comes of it."""
         name = f"orgshare-{function}/{function}" if self.in_services else f"orgshare-{function}"
         with_root = worker_function(
-            name, self._root(), account=RUNNER, region=REGION, calls=self._calls(), agent="person", local_cloud=URL
+            name, self._root(), account=RUNNER, region=REGION, calls=self.calls(), agent="person", local_cloud=URL
         )
         with_root.invoke(json.dumps(event))
         self.cloud.drain()
@@ -279,30 +276,14 @@ class Deployed(Trial):
     def _runtime_of(self, settings: Settings) -> Runtime:
         """What ``wiring.runtime`` makes, in this thread and on the cloud's clock."""
         self.runs += 1
-        run = f"r{self.runs}"
-        of: Policy = load_policy(settings.policy, lambda: settings).at_most(settings.mode)
+        of = load_policy(settings.policy, lambda: settings).at_most(settings.mode)
         state = open_state(self._store(settings.credentials), of.deployment)
-        cloud = AlibabaCloud(of, settings.credentials, local_cloud=URL, run=run, now=self.now, calls=self._calls())
-        return Runtime(
-            policy=of,
-            cloud=cloud,
-            state=state,
-            executor=Inline(),
-            now=self.now,
-            monotonic=self.cloud.clock.now,
-            sleep=lambda _: None,
-            run=run,
-            lease=LEASE,
-            notices=make_notices(settings, run),
-        )
+        return self.runtime_of(of, settings.credentials, state, make_notices(settings, f"r{self.runs}"))
 
     def _store(self, credentials: Credentials) -> ObjectStorage:
         return ObjectStorage(
-            BUCKET, PREFIX, credentials=credentials, calls=self._calls(), run=f"r{self.runs}", local_cloud=URL
+            BUCKET, PREFIX, credentials=credentials, calls=self.calls(), run=f"r{self.runs}", local_cloud=URL
         )
-
-    def _calls(self) -> Calls:
-        return Calls(sleep=lambda _: None, random=Random(1), clock=self.cloud.clock.now)
 
     @staticmethod
     def _root() -> Credentials:

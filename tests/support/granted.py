@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from random import Random
 from typing import Any, NamedTuple
 
-from orgshare.alibaba.calls import Calls
-from orgshare.alibaba.cloud import AlibabaCloud, Credentials
+from orgshare.alibaba.cloud import Credentials
 from orgshare.alibaba.messages import Topic
 from orgshare.alibaba.storage import ObjectStorage
 from orgshare.permissions import policy_document
-from orgshare.policy.loading import load
 from orgshare.ports import ObjectStore
 from orgshare.record.state import State
-from orgshare.settings import LEASE, Settings
+from orgshare.settings import Settings
 from orgshare.way.runtime import Runtime
 from tests.support.functions import functions
-from tests.support.trial import MANAGEMENT, OWNER, REGION, Inline, Trial, policy, world
+from tests.support.trial import MANAGEMENT, OWNER, REGION, URL, Trial, policy, world
 
 RUNNER = "1000000000000020"
 READER_ROLE = f"acs:ram::{MANAGEMENT}:role/reader"
@@ -119,16 +116,16 @@ class Deployment(Trial):
             BUCKET,
             PREFIX,
             credentials=self._credentials(),
-            calls=self._calls(),
+            calls=self.calls(),
             run=f"r{self.runs}",
-            local_cloud="http://127.0.0.1:9",
+            local_cloud=URL,
         )
 
     def settings(self) -> Settings:
         """What a function's environment says here."""
         return Settings(
             policy="",
-            local_cloud="http://127.0.0.1:9",
+            local_cloud=URL,
             credentials=self._credentials(),
             notices=Topic.parse(TOPIC),
             worker=WORKER,
@@ -140,29 +137,11 @@ class Deployment(Trial):
         """What a run needs, with the keys that Function Compute hands to it."""
         del key, secret
         self.runs += 1
-        of = load(self.folder / "policy.yaml")
-        run = f"r{self.runs}"
-        cloud = AlibabaCloud(
-            of, self._credentials(), local_cloud="http://127.0.0.1:9", run=run, now=self.now, calls=self._calls()
-        )
-        return Runtime(
-            policy=of,
-            cloud=cloud,
-            state=state or self.state(),
-            executor=Inline(),
-            now=self.now,
-            monotonic=self.cloud.clock.now,
-            sleep=lambda _: None,
-            run=run,
-            lease=LEASE,
-        )
+        return self.runtime_of(self.read_policy(), self._credentials(), state or self.state())
 
     def _credentials(self) -> Credentials:
         keys = self.cloud.keys_for_service(FUNCTION_COMPUTE, RUNNER_ROLE, name="function", seconds=36 * 3600)
         return Credentials(keys.access_key, keys.secret, keys.token)
-
-    def _calls(self) -> Calls:
-        return Calls(sleep=lambda _: None, random=Random(1), clock=self.cloud.clock.now)
 
 
 def documents(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -20,6 +20,7 @@ from orgshare.focus import EVERYTHING, Focus
 from orgshare.guard import GuardRecord, approve
 from orgshare.policy.loading import load
 from orgshare.policy.model import Policy
+from orgshare.ports import Notices
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.settings import LEASE
@@ -34,6 +35,9 @@ PARTNER = "2000000000000001"
 STRANGER = "3000000000000001"
 REGION = "cn-hangzhou"
 OTHER_REGION = "ap-southeast-1"
+
+URL = "http://127.0.0.1:9"
+"""Where a local cloud would be if it were served: in process, whoever asks there is answered."""
 
 LEASE_IS_OVER = LEASE + 2
 """Seconds after which a run that died holds its shard no more."""
@@ -202,27 +206,28 @@ class Trial:
     def runtime(self, *, key: str = "LOCALIMAGES", secret: str = "local", state: State | None = None) -> Runtime:
         """What a run needs, with fresh objects throughout."""
         self.runs += 1
-        of = self.read_policy()
+        return self.runtime_of(self.read_policy(), Credentials(key, secret), state or self.begin())
+
+    def runtime_of(self, of: Policy, credentials: Credentials, state: State, notices: Notices | None = None) -> Runtime:
+        """What the run that is counted needs with these, in this thread and on the cloud's clock."""
         run = f"r{self.runs}"
-        cloud = AlibabaCloud(
-            of,
-            Credentials(key, secret),
-            local_cloud="http://127.0.0.1:9",
-            run=run,
-            now=self.now,
-            calls=Calls(sleep=lambda _: None, random=Random(self.seed), clock=self.cloud.clock.now),
-        )
+        cloud = AlibabaCloud(of, credentials, local_cloud=URL, run=run, now=self.now, calls=self.calls())
         return Runtime(
             policy=of,
             cloud=cloud,
-            state=state or self.begin(),
+            state=state,
             executor=Inline(),
             now=self.now,
             monotonic=self.cloud.clock.now,
             sleep=lambda _: None,
             run=run,
             lease=LEASE,
+            notices=notices,
         )
+
+    def calls(self) -> Calls:
+        """How calls are tried again: without waiting."""
+        return Calls(sleep=lambda _: None, random=Random(self.seed), clock=self.cloud.clock.now)
 
     def plan(self, focus: Focus = EVERYTHING) -> Planned:
         return make_plan(self.runtime(), focus)

@@ -428,5 +428,5 @@ class Organization(RuleBasedStateMachine):
 
 TestOrganization = Organization.TestCase
 TestOrganization.settings = settings(
-    max_examples=40, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
 )

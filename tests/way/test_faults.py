@@ -1,4 +1,4 @@
-"""A hundred accounts, three hundred images, and a fault in every tenth call."""
+"""A hundred accounts, more images than a page has, and a fault in every tenth call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAULTS = (
 )
 
 ACCOUNTS = [str(4000000000000000 + n) for n in range(100)]
-IMAGES = [f"m-{n:03d}" for n in range(300)]
+IMAGES = [f"m-{n:03d}" for n in range(120)]
 FOLDERS = {f"fd-{n}": {"name": f"f{n}", "parent": "root" if n < 4 else f"fd-{n - 4}"} for n in range(12)}
 APPLIES = 12
 """More than enough: a run that fails at a tenth of its calls leaves a tenth of its work, mostly less."""

@@ -629,7 +629,7 @@ def fields(fault: Any) -> dict[str, Any]:
 
 TestStory = Story.TestCase
 TestStory.settings = settings(
-    max_examples=50,
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
