@@ -255,6 +255,17 @@ def test_fifty_shares_of_an_account_and_no_more(desks: Begin) -> None:
     assert sum(len(found[one]) for one in DESKS) == 50
 
 
+def test_an_image_alone_may_have_all_the_shares(desks: Begin) -> None:
+    """What it has already counts once."""
+    accounts, parts = crowd(51)
+    cloud = desks(**parts, grants={DESK: accounts[:45]})
+    Clients().share_desk(DESK, *accounts[45:50])
+    for one in (DESK, DESK_2, DESK_3):
+        with refused("QuotaExceed.ShareImageUser", 403):
+            Clients().share_desk(one, accounts[50])
+    assert channels(cloud) == {DESK: set(accounts[:50])}
+
+
 @pytest.mark.parametrize(
     ("scope", "full"), [("account", {DESK, DESK_2, DESK_FAR}), ("region", {DESK, DESK_2}), ("image", {DESK})]
 )
