@@ -186,9 +186,22 @@ def tells_a_person(d: Deployment) -> None:
     assert [message.body for message in d.cloud.messages()] == ["a hold waits"]
 
 
+def shares_desktops(d: Deployment) -> None:
+    """Images of Elastic Desktop Service are listed, granted and taken back."""
+    d.begin()
+    d.patch(images={"m-desk": {"service": "eds", "owner": OWNER, "region": REGION, "name": "desk"}})
+    d.want(rule(), rule("desks", {"service": "eds", "name": "desk"}, channel="auto"))
+    clean(d.apply())
+    assert directly(d) == {**images(A, B), "m-desk": {A, B}}
+    d.move(A, "fd-test")
+    clean(d.apply())
+    assert directly(d) == {**images(B), "m-desk": {B}}
+
+
 SCENARIOS: tuple[Callable[[Deployment], None], ...] = (
     begins_a_state,
     shares_directly,
+    shares_desktops,
     wakes_a_worker,
     tells_a_person,
     shares_by_the_directory,

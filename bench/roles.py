@@ -54,6 +54,19 @@ def a_sweep_shares(d: Deployed) -> None:
     assert directly(d) == images(A, B)
 
 
+def a_sweep_shares_desktops(d: Deployed) -> None:
+    """A worker for all regions of an owner's Elastic Desktop Service shares its images, of either owner."""
+    d.begin()
+    for image, owner in (("m-desk", RUNNER), ("m-their-desk", OWNER)):
+        d.patch(images={image: {"service": "eds", "owner": owner, "region": REGION, "name": "desk"}})
+    d.want(rule(), rule("desks", {"service": "eds", "name": "desk"}))
+    d.sweep()
+    assert directly(d) == {**images(A, B), "m-desk": {A, B}, "m-their-desk": {A, B}}
+    d.move(A, "fd-test")
+    d.watch()
+    assert directly(d) == {**images(B), "m-desk": {B}, "m-their-desk": {B}}
+
+
 def a_watch_finds_a_join(d: Deployed) -> None:
     """No event tells of it."""
     begun(d)
@@ -204,6 +217,7 @@ def images(*accounts: str) -> dict[str, set[str]]:
 
 SCENARIOS: tuple[Callable[[Deployed], None], ...] = (
     a_sweep_shares,
+    a_sweep_shares_desktops,
     a_watch_finds_a_join,
     an_audit_record_brings_a_look,
     an_image_becomes_available,

@@ -35,6 +35,7 @@ EVENTS = {
 """A sample event of each function."""
 
 SDKS = (
+    "alibabacloud_ecd20200930.client",
     "alibabacloud_ecs20140526.client",
     "alibabacloud_fc20230330.client",
     "alibabacloud_oss_v2",

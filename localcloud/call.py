@@ -13,9 +13,11 @@ from localcloud.params import Params
 from localcloud.world import Delays, Quotas, Switches
 
 if TYPE_CHECKING:
+    from localcloud.ecd.models import EcdModel
     from localcloud.ecs.models import EcsModel
     from localcloud.events.models import EventModel
     from localcloud.fc.models import FunctionModel
+    from localcloud.images import ImageStore
     from localcloud.mns.models import MessageModel
     from localcloud.oss.models import StorageModel
     from localcloud.resourcemanager.models import DirectoryModel
@@ -39,6 +41,7 @@ class Models:
     """The state of all services."""
 
     ecs: EcsModel
+    ecd: EcdModel
     directory: DirectoryModel
     sharing: SharingModel
     identity: IdentityModel
@@ -48,6 +51,11 @@ class Models:
     events: EventModel
     settings: Settings
     random: random_module.Random
+
+    @property
+    def stores(self) -> tuple[ImageStore, ...]:
+        """The images of every service; no image is in two."""
+        return (self.ecs, self.ecd)
 
 
 @dataclass(frozen=True, slots=True)

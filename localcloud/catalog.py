@@ -31,6 +31,12 @@ PRODUCTS: Mapping[str, Product] = {
     product.name: product
     for product in (
         Product(
+            "ecd",
+            "Ecd",
+            "2020-09-30",
+            ("DeleteImages", "DescribeImagePermission", "DescribeImages", "DescribeRegions", "ModifyImagePermission"),
+        ),
+        Product(
             "ecs",
             "Ecs",
             "2014-05-26",

@@ -128,17 +128,18 @@ class LocalCloud:
         counts while what it needs is associated, as far as it follows the organization by now.
         """
         with self._lock:
-            ecs, sharing, now = self._gateway.models.ecs, self._gateway.models.sharing, self.clock.now()
+            stores, sharing, now = self._gateway.models.stores, self._gateway.models.sharing, self.clock.now()
             if image is not None:
                 images = {image}
             elif account is not None:
-                images = {*ecs.received(account), *sharing.covering(account, now)}
+                images = {*sharing.covering(account, now)}.union(*(store.received(account) for store in stores))
             else:
-                images = {*ecs.granted(), *sharing.coverage(now)}
+                images = {*sharing.coverage(now)}.union(*(store.granted() for store in stores))
             rows = []
             for one in sorted(images):
-                direct, covered = ecs.grants(one), sharing.covered(one, now)
-                everybody = direct.keys() | covered if account is None else {account}
+                direct = {account for store in stores for account in store.grants(one)}
+                covered = sharing.covered(one, now)
+                everybody = direct | covered if account is None else {account}
                 for who in sorted(everybody):
                     ways = [way for way, having in (("direct", direct), ("directory", covered)) if who in having]
                     if ways:
@@ -160,8 +161,10 @@ class LocalCloud:
     def channels(self) -> dict[str, dict[str, frozenset[str]]]:
         """Image -> channel (`direct`, `directory`) -> who has it that way; what nobody has is left out."""
         with self._lock:
-            ecs, sharing = self._gateway.models.ecs, self._gateway.models.sharing
-            found = {image: {"direct": frozenset(grants)} for image, grants in ecs.granted().items()}
+            stores, sharing = self._gateway.models.stores, self._gateway.models.sharing
+            found = {
+                image: {"direct": frozenset(grants)} for store in stores for image, grants in store.granted().items()
+            }
             for image, covered in sharing.coverage(self.clock.now()).items():
                 found.setdefault(image, {})["directory"] = covered
             return found
@@ -171,14 +174,14 @@ class LocalCloud:
         with self._lock:
             models, world = self._gateway.models, self._gateway.world
             directory, outsiders = models.directory.document()
-            images, grants = models.ecs.document()
+            documents = [store.document() for store in models.stores]
             return World(
                 directory=directory,
                 outsiders=outsiders,
                 access_keys=world.access_keys,
                 roles=world.roles,
-                images=images,
-                grants=grants,
+                images={key: image for images, _ in documents for key, image in images.items()},
+                grants={key: accounts for _, grants in documents for key, accounts in sorted(grants.items())},
                 resource_shares=models.sharing.share_documents(self.clock.now()),
                 buckets=world.buckets,
                 functions=world.functions,

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl
 from localcloud.call import Call, Models, Operation, Settings
 from localcloud.catalog import PRODUCTS, Product, host_parts, product_of_version
 from localcloud.clock import Clock
+from localcloud.ecd.models import EcdModel
+from localcloud.ecd.responses import OPERATIONS as ECD_OPERATIONS
 from localcloud.ecs.models import EcsModel
 from localcloud.ecs.responses import OPERATIONS as ECS_OPERATIONS
 from localcloud.errors import GATEWAY, ApiError, missing
@@ -49,6 +51,7 @@ from localcloud.world import ANSWER_LOST, World, WorldError
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     (operation.product, operation.name): operation
     for operation in (
+        *ECD_OPERATIONS,
         *ECS_OPERATIONS,
         *RESOURCE_MANAGER_OPERATIONS,
         *RESOURCE_SHARING_OPERATIONS,
@@ -80,7 +83,8 @@ class Gateway:
         self.rules = [FaultRule(fault) for fault in world.faults]
         now = clock.now()
         settings = Settings(world.quotas, world.delays, world.switches, world.regions, dict(world.sites))
-        ecs = EcsModel(world.images, world.grants, now=now)
+        ecs = EcsModel(world.images_of("ecs"), world.grants, now=now)
+        ecd = EcdModel(world.images_of("eds"), world.grants, now=now)
         directory = DirectoryModel(world.directory, world.outsiders, now=now)
         stack = read_stack(world)
         _check_trails(world, stack)
@@ -92,7 +96,9 @@ class Gateway:
         messages = MessageModel()
         functions = FunctionModel(identity=identity, messages=messages, random=random)
         events = EventModel(ecs=ecs, directory=directory, storage=storage, functions=functions, random=random)
-        self.models = Models(ecs, directory, sharing, identity, storage, messages, functions, events, settings, random)
+        self.models = Models(
+            ecs, ecd, directory, sharing, identity, storage, messages, functions, events, settings, random
+        )
         events.begin(now)
         self._deploy(world, stack)
 
@@ -128,7 +134,8 @@ class Gateway:
         now = self.clock.now()
         models, delays = self.models, world.delays
         models.directory.replace(world.directory, world.outsiders, now=now, delays=delays)
-        models.ecs.replace(world.images, world.grants, now=now, delay=delays.share)
+        models.ecs.replace(world.images_of("ecs"), world.grants, now=now, delay=delays.share)
+        models.ecd.replace(world.images_of("eds"), world.grants, now=now, delay=delays.share)
         models.sharing.adopt(world.resource_shares, now=now)
         models.storage.adopt_buckets({**world.buckets, **stack.buckets}, now=now)
         models.identity.keys = dict(world.access_keys)

@@ -7,7 +7,8 @@ resources, or where no page says for which it can, the call asks for `*`, which 
 
 Pages: https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-ram (ECS),
 https://alibabacloud.com/help/en/resource-management/resource-directory/developer-reference/ram-authorization, the
-section «Authorization information» of each call of Resource Manager and Resource Sharing, and
+section «Authorization information» of each call of Resource Manager, Resource Sharing and Elastic Desktop Service
+(https://www.alibabacloud.com/help/en/wuying-workspace/developer-reference/api-ecd-2020-09-30-describeimages), and
 https://www.alibabacloud.com/help/en/oss/user-guide/authorization-syntax-and-elements (OSS).
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from localcloud.call import Call
+from localcloud.ecd.errors import ERRORS as ECD_ERRORS
 from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import ApiError, Catalogue
 from localcloud.oss.errors import not_permitted
@@ -43,6 +45,7 @@ class Permission(Generic[CallT]):
 
 
 DENIED: Mapping[str, tuple[Catalogue, str]] = {
+    "ecd": (ECD_ERRORS, "NoPermission"),
     "ecs": (ECS_ERRORS, "Forbidden.RAM"),
     "resourcemanager": (RESOURCE_MANAGER_ERRORS, "NoPermission"),
     "resourcesharing": (RESOURCE_SHARING_ERRORS, "NoPermission"),
@@ -112,6 +115,11 @@ def _role(call: Call) -> tuple[str, ...]:
 PERMISSIONS: Mapping[str, Permission[Call]] = {
     permission.action: permission
     for permission in (
+        Permission("ecd:DeleteImages", everything),
+        Permission("ecd:DescribeImagePermission", everything),
+        Permission("ecd:DescribeImages", everything),
+        Permission("ecd:DescribeRegions", everything),
+        Permission("ecd:ModifyImagePermission", everything),
         Permission("ecs:CopyImage", _any_image),
         Permission("ecs:CreateImage", _any_image),
         Permission("ecs:DeleteImage", _image),

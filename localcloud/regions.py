@@ -38,6 +38,19 @@ REGIONS: Mapping[str, tuple[str, str]] = {
 }
 """Region id -> (Chinese name, English name)."""
 
+DESKTOP_REGIONS = frozenset(
+    {"me-central-1", "cn-qingdao", "cn-beijing", "cn-zhangjiakou", "cn-wulanchabu", "cn-hangzhou", "cn-shanghai"}
+    | {"cn-shenzhen", "cn-guangzhou", "cn-chengdu", "cn-hongkong", "ap-northeast-1", "ap-southeast-1"}
+    | {"ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "us-west-1", "eu-west-1", "eu-central-1"}
+)
+"""The regions of Elastic Desktop Service among them:
+https://www.alibabacloud.com/help/en/wuying-workspace/developer-reference/api-ecd-2020-09-30-endpoint"""
+
+
+def ecd_endpoint(region: str) -> str:
+    """The host of Elastic Desktop Service in a region."""
+    return f"ecd.{region}.aliyuncs.com"
+
 
 def ecs_endpoint(region: str) -> str:
     """The ECS host of a region."""

@@ -21,7 +21,7 @@ from localcloud.catalog import FUNCTION_OPERATIONS, MESSAGE_OPERATIONS, OBJECT_O
 from localcloud.catalog import OPERATIONS as NAMED_OPERATIONS
 from localcloud.clock import parse_iso
 from localcloud.policies import Policy, PolicyError, TrustPolicy, read_policy, read_trust_policy
-from localcloud.regions import REGIONS
+from localcloud.regions import DESKTOP_REGIONS, REGIONS
 
 OPERATIONS = NAMED_OPERATIONS | OBJECT_OPERATIONS | FUNCTION_OPERATIONS | MESSAGE_OPERATIONS
 """Every operation that a fault or a limit of flow control can be about."""
@@ -34,7 +34,10 @@ FOLDER_LEVELS = 5
 VENDOR_OWNERS = ("system", "marketplace")
 """Owners of images that belong to no account: public images and marketplace images."""
 
+Service = Literal["ecs", "eds"]
 Encryption = Literal["none", "cmk", "service-key"]
+QuotaScope = Literal["account", "region", "image"]
+EDS_STATUSES = ("Creating", "Available", "CreateFailed")
 ImageStatus = Literal["Creating", "Waiting", "Available", "UnAvailable", "CreateFailed", "Deprecated"]
 MemberStatus = Literal[
     "CreateSuccess",
@@ -127,9 +130,9 @@ class Role(_Frozen, frozen=True, kw_only=True):
 
 
 class Image(_Frozen, frozen=True, kw_only=True):
-    """A custom image as its owner made it."""
+    """A custom image as its owner made it; one of `eds`, Elastic Desktop Service, has fewer traits."""
 
-    service: Literal["ecs"] = "ecs"
+    service: Service = "ecs"
     owner: str
     region: str
     name: str
@@ -242,6 +245,10 @@ class Quotas(_Frozen, frozen=True, kw_only=True):
 
     Resource shares and shared resources are counted for each account; an older page has 10 of each:
     https://www.alibabacloud.com/help/en/resource-management/product-overview/limits
+
+    `eds_shares` counts pairs of an image of Elastic Desktop Service and an account, of all images of an owner: "within
+    your account for up to 50 times in total". It may be meant otherwise, so `eds_shares_per` can be another.
+    https://alibabacloud.com/help/en/wuying-workspace/share-or-unshare-a-custom-image
     """
 
     accounts_per_image: int = 50
@@ -250,6 +257,8 @@ class Quotas(_Frozen, frozen=True, kw_only=True):
     folders: int | None = None
     resource_shares: int = 1000
     shared_resources: int = 1000
+    eds_shares: int = 50
+    eds_shares_per: QuotaScope = "account"
 
 
 class Latency(_Frozen, frozen=True, kw_only=True):
@@ -296,6 +305,9 @@ class Switches(_Frozen, frozen=True, kw_only=True):
     bucket_elsewhere: Literal["AccessDenied", "PermanentRedirect"] = "AccessDenied"
     root_assumes_roles: Literal["accepted", "refused"] = "accepted"
     access_denied_detail: bool = True
+    eds_beyond_cap: Literal["first", "ignored", "error"] = "first"
+    eds_several_at_once: Literal["accepted", "refused"] = "accepted"
+    eds_received_type: Literal["CUSTOM", "SHARED"] = "CUSTOM"
 
 
 class Fault(_Frozen, frozen=True, kw_only=True):
@@ -334,6 +346,10 @@ class World(_Frozen, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     regions: tuple[str, ...] = tuple(REGIONS)
     sites: dict[str, Literal["china", "international"]] = {}
+
+    def images_of(self, service: Service) -> dict[str, Image]:
+        """The images of one service."""
+        return {image_id: image for image_id, image in self.images.items() if image.service == service}
 
     def accounts(self) -> set[str]:
         """Every account that exists: management, members, outsiders."""
@@ -651,6 +667,8 @@ class _Reader:
             image = world.images.get(image_id)
             if image is None:
                 here.fail("no such image in images")
+            if image.service != "ecs":
+                here.fail("no image of Elastic Desktop Service can be in a resource share")
             if (image.owner, image.region) != (share.owner, share.region):
                 here.fail("not an image of the share's owner in its region")
         for index, target in enumerate(share.targets):
@@ -953,11 +971,12 @@ def _image(place: _Place, regions: tuple[str, ...]) -> Image:
     def choice(key: str, options: tuple[str, ...], default: str) -> Any:
         return fields[key].one_of(options) if key in fields else default
 
-    if "service" in fields and fields["service"].value == "eds":
-        fields["service"].fail("eds: not in this version")
+    service = choice("service", get_args(Service), "ecs")
+    if service == "eds":
+        _check_eds(fields)
     owner = fields["owner"]
     return Image(
-        service=choice("service", ("ecs",), "ecs"),
+        service=service,
         owner=str(owner.value) if owner.value in VENDOR_OWNERS else owner.account(),
         region=fields["region"].one_of(regions),
         name=fields["name"].text(_NAME, "a name"),
@@ -977,8 +996,28 @@ def _image(place: _Place, regions: tuple[str, ...]) -> Image:
     )
 
 
+_EDS_LACKS = ("architecture", "family", "product_code", "public", "resource_group", "tags")
+
+
+def _check_eds(fields: Mapping[str, _Place]) -> None:
+    """What an image of Elastic Desktop Service cannot have or be."""
+    for key in _EDS_LACKS:
+        if key in fields:
+            fields[key].fail("an image of Elastic Desktop Service has none")
+    if "status" in fields:
+        fields["status"].one_of(EDS_STATUSES)
+    if fields["owner"].value == "marketplace":
+        fields["owner"].fail("Elastic Desktop Service has no images of the marketplace")
+    if fields["region"].value in REGIONS:
+        fields["region"].one_of(sorted(DESKTOP_REGIONS))
+
+
 def _quotas(place: _Place) -> Quotas:
-    return Quotas(**{key: one.whole() for key, one in place.keys(*Quotas.__struct_fields__).items()})
+    fields = place.keys(*Quotas.__struct_fields__)
+    values: dict[str, Any] = {
+        key: one.one_of(get_args(QuotaScope)) if key == "eds_shares_per" else one.whole() for key, one in fields.items()
+    }
+    return Quotas(**values)
 
 
 def _flow_control(place: _Place) -> dict[str, Limit]:

@@ -5,24 +5,21 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimag
 https://www.alibabacloud.com/help/doc-detail/25463.htm: own custom images only, 50 accounts an image, ten a call and
 the rest ignored without a word, no deprecated, community or service-key image, a role that trusts each receiver for
 an image with a customer's key. What is not documented is a switch of the world, or the less kind reading.
-
-Every image is found by id, by region and owner, and by receiver, since listings run in a client's inner loop. The
-status of an image that is being made is reckoned from the clock, so nothing has to happen in the background.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import random as random_module
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from localcloud.call import Settings, new_id
-from localcloud.clock import parse_iso
 from localcloud.ecs.errors import ERRORS
 from localcloud.errors import ApiError
+from localcloud.images import Grants, ImageRecord, ImageStore, ShareChange, applied
 from localcloud.world import VENDOR_OWNERS, Image, Role
 
 ACCOUNTS_AT_ONCE = 10
@@ -31,37 +28,6 @@ TAGS_PER_IMAGE = 20
 SHARE_ROLE = "AliyunECSShareEncryptImageDefaultRole"
 """The role in the owner's account that lets receivers use its key:
 https://help.aliyun.com/en/ecs/user-guide/encryption-related-permissions"""
-
-Grants = Mapping[str, float]
-"""Account -> when the image was shared with it."""
-
-
-class ImageRecord(msgspec.Struct, frozen=True):
-    """An image and when it was and will be made."""
-
-    id: str
-    spec: Image
-    created: float
-    starts: float = 0.0
-    ready: float = 0.0
-    copied_from: str = ""
-
-    def status(self, now: float) -> str:
-        """Waiting until its turn, Creating until it is ready, then what its owner made of it."""
-        if now < self.starts:
-            return "Waiting"
-        return "Creating" if now < self.ready else self.spec.status
-
-    def progress(self, now: float) -> int:
-        """Percent done."""
-        if now >= self.ready:
-            return 100
-        return max(0, int(100 * (now - self.starts) / (self.ready - self.starts)))
-
-    @property
-    def snapshot(self) -> str:
-        """The snapshot behind its system disk."""
-        return f"s-{self.id[2:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +81,16 @@ class ImageQuery:
             yield lambda image: image.created <= last
 
 
-class EcsModel:
+class EcsModel(ImageStore):
     """All images of all accounts and regions."""
 
     def __init__(self, images: Mapping[str, Image], grants: Mapping[str, Iterable[str]], *, now: float) -> None:
-        self._images: dict[str, ImageRecord] = {}
-        self._owned: dict[tuple[str, str], dict[str, None]] = {}
-        self._sorted: dict[tuple[str, str], list[str]] = {}
-        self._grants: dict[str, Grants] = {}
-        self._received: dict[str, set[str]] = {}
-        self._hidden: dict[str, list[tuple[float, Grants]]] = {}
-        self._rows: dict[str, list[tuple[str, float]]] = {}
         self._public: set[str] = set()
         self._copying: dict[tuple[str, str], list[float]] = {}
         self._tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
-        self.touched: dict[str, None] = {}
-        """Images that changed since whoever tells of it has looked, in order."""
-        self.replace(images, grants, now=now, delay=0.0)
+        super().__init__(images, grants, now=now)
 
     # --- reading
-
-    @property
-    def images(self) -> Mapping[str, ImageRecord]:
-        """Every image by id."""
-        return self._images
-
-    def find(self, image_id: str, *, region: str) -> ImageRecord | None:
-        """The image, if it is in this region."""
-        image = self._images.get(image_id)
-        return image if image is not None and image.spec.region == region else None
 
     def own(self, image_id: str, *, owner: str, region: str) -> ImageRecord:
         """The caller's own image; another account's does not exist for it."""
@@ -151,47 +98,6 @@ class EcsModel:
         if image is None or image.spec.owner != owner:
             raise ERRORS.error("InvalidImageId.NotFound")
         return image
-
-    def owned(self, owner: str, *, region: str) -> list[str]:
-        """Sorted ids of an account's images in a region."""
-        key = (region, owner)
-        found = self._sorted.get(key)
-        if found is None:
-            found = self._sorted[key] = sorted(self._owned.get(key, ()))
-        return found
-
-    def grants(self, image_id: str) -> Grants:
-        """Who has the image by a direct share, as it is."""
-        return self._grants.get(image_id, {})
-
-    def granted(self) -> Mapping[str, Grants]:
-        """All direct shares, as they are; images without any are left out."""
-        return self._grants
-
-    def received(self, account: str) -> Iterable[str]:
-        """Ids of the images that an account has by a direct share."""
-        return self._received.get(account, ())
-
-    def shown_grants(self, image_id: str, *, now: float) -> Grants:
-        """Who has the image, as DescribeImageSharePermission shows it now (`delays.share`)."""
-        waiting = self._hidden.get(image_id)
-        if waiting:
-            while waiting and waiting[0][0] <= now:
-                waiting.pop(0)
-            if waiting:
-                return waiting[0][1]
-            del self._hidden[image_id]
-        return self._grants.get(image_id, {})
-
-    def shown_rows(self, image_id: str, *, now: float) -> list[tuple[str, float]]:
-        """The same, sorted by account."""
-        grants = self.shown_grants(image_id, now=now)
-        if grants is not self._grants.get(image_id):
-            return sorted(grants.items())
-        rows = self._rows.get(image_id)
-        if rows is None:
-            rows = self._rows[image_id] = sorted(grants.items())
-        return rows
 
     def listing(
         self, query: ImageQuery, *, viewer: str, region: str, now: float, covered: Collection[str]
@@ -246,24 +152,6 @@ class EcsModel:
         return self._images[image_id].spec.owner
 
     # --- sharing
-
-    def set_grants(self, image_id: str, grants: Grants, *, now: float, delay: float) -> None:
-        """Share an image with exactly these accounts."""
-        before = self._grants.get(image_id, {})
-        if delay > 0:
-            self._hidden.setdefault(image_id, []).append((now + delay, before))
-        else:
-            self._hidden.pop(image_id, None)
-        for account in before:
-            if account not in grants:
-                self._received[account].discard(image_id)
-        for account in grants:
-            self._received.setdefault(account, set()).add(image_id)
-        if grants:
-            self._grants[image_id] = dict(grants)
-        else:
-            self._grants.pop(image_id, None)
-        self._rows.pop(image_id, None)
 
     def publish(self, image: ImageRecord, public: bool) -> None:
         """Make it a community image, or take it back; shares made before outlive both."""
@@ -340,86 +228,13 @@ class EcsModel:
         """Give an image these tags instead of its own."""
         self._put(msgspec.structs.replace(image, spec=msgspec.structs.replace(image.spec, tags=dict(tags))))
 
-    # --- changes from outside
-
-    def replace(
-        self, images: Mapping[str, Image], grants: Mapping[str, Iterable[str]], *, now: float, delay: float
-    ) -> None:
-        """Take over other images and shares; what stays the same keeps its times."""
-        for image in [one for one in self._images.values() if one.id not in images]:
-            self.set_grants(image.id, {}, now=now, delay=0.0)
-            self._drop(image)
-        for image_id, spec in images.items():
-            known = self._images.get(image_id)
-            if known is None:
-                created = parse_iso(spec.created) if spec.created else now
-                self._put(ImageRecord(image_id, spec, created))
-            elif known.spec != spec:
-                created = parse_iso(spec.created) if spec.created else known.created
-                done = known.spec.status != spec.status
-                self._put(
-                    msgspec.structs.replace(
-                        known,
-                        spec=spec,
-                        created=created,
-                        starts=0.0 if done else known.starts,
-                        ready=0.0 if done else known.ready,
-                    )
-                )
-        for image_id in set(self._grants) | set(grants):
-            before = self.grants(image_id)
-            after = {account: before.get(account, now) for account in grants.get(image_id, ())}
-            if image_id in self._images and after != before:
-                self.set_grants(image_id, after, now=now, delay=delay)
-
-    def document(self) -> tuple[dict[str, Image], dict[str, tuple[str, ...]]]:
-        """Images and grants as parts of a world."""
-        return (
-            {image.id: image.spec for image in self._images.values()},
-            {image_id: tuple(sorted(grants)) for image_id, grants in sorted(self._grants.items())},
-        )
-
     def _put(self, image: ImageRecord) -> None:
-        known = self._images.get(image.id)
-        if known is not None and (known.spec.region, known.spec.owner) != (image.spec.region, image.spec.owner):
-            self._unindex(known)
-        key = (image.spec.region, image.spec.owner)
-        if image.id not in self._owned.setdefault(key, {}):
-            self._owned[key][image.id] = None
-            self._sorted.pop(key, None)
-        self._images[image.id] = image
-        self.touched[image.id] = None
+        super()._put(image)
         (self._public.add if image.spec.public else self._public.discard)(image.id)
 
     def _drop(self, image: ImageRecord) -> None:
-        self._unindex(image)
-        self.touched[image.id] = None
-        del self._images[image.id]
+        super()._drop(image)
         self._public.discard(image.id)
-        self._hidden.pop(image.id, None)
-
-    def _unindex(self, image: ImageRecord) -> None:
-        key = (image.spec.region, image.spec.owner)
-        del self._owned[key][image.id]
-        self._sorted.pop(key, None)
-
-
-@dataclass(frozen=True, slots=True)
-class ShareChange:
-    """What one ModifyImageSharePermission asks for, duplicates removed, in the order of the parameters."""
-
-    add: tuple[str, ...]
-    remove: tuple[str, ...]
-
-
-def at_most_ten(accounts: Sequence[str], settings: Settings) -> tuple[str, ...]:
-    """What is left of more than ten accounts: the first ten, or (older pages) nothing; never an error.
-
-    https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission
-    """
-    if len(accounts) > ACCOUNTS_AT_ONCE and settings.switches.over_ten == "ignored":
-        return ()
-    return tuple(dict.fromkeys(accounts[:ACCOUNTS_AT_ONCE]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,35 +252,12 @@ class Sharing:
     """Who has the image by a resource share already, where that counts to the quota."""
 
     def outcome(self, change: ShareChange, *, now: float) -> tuple[Grants, ApiError | None]:
-        """The grants afterwards, and the refusal if there is one.
-
-        With `partial_apply: none` a refusal changes nothing; with `some` what came before the culprit is done.
-        """
+        """The grants afterwards, and the refusal if there is one."""
         refused = self._refused_as_a_whole(change)
         if refused is not None:
             return self.grants, refused
-        after = dict(self.grants)
-        switches = self.settings.switches
-        add, remove = change.add, change.remove
-        if switches.add_and_remove == "add":
-            remove = tuple(account for account in remove if account not in add)
-        else:
-            add = tuple(account for account in add if account not in remove)
-        error: ApiError | None = None
-        # Places that the removals free do not count: whether they would is not documented.
-        for account in add:
-            error = self._unshareable(account, after)
-            if error is not None:
-                break
-            if account not in after or switches.repeated_add == "refresh":
-                after[account] = now
-        else:
-            error = next((found for found in map(self._unremovable, change.remove) if found is not None), None)
-            if error is None:
-                after = {account: shared for account, shared in after.items() if account not in remove}
-        if error is not None and switches.partial_apply == "none":
-            return self.grants, error
-        return after, error
+        checks = (self._unshareable, self._unremovable)
+        return applied(change, self.grants, checks, self.settings.switches, now=now)
 
     def _refused_as_a_whole(self, change: ShareChange) -> ApiError | None:
         spec, switches = self.image.spec, self.settings.switches

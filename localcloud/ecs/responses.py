@@ -16,16 +16,15 @@ from localcloud.call import Call, Operation
 from localcloud.clock import iso_seconds, parse_iso
 from localcloud.ecs.errors import ERRORS
 from localcloud.ecs.models import (
+    ACCOUNTS_AT_ONCE,
     SHARE_ROLE,
     TAGS_PER_IMAGE,
     ImageQuery,
-    ImageRecord,
-    ShareChange,
     Sharing,
-    at_most_ten,
     has_tags,
 )
 from localcloud.errors import GATEWAY, ApiError, invalid, missing
+from localcloud.images import ImageRecord, ShareChange, at_most
 from localcloud.params import Params
 from localcloud.regions import REGIONS, ecs_endpoint
 from localcloud.resourcesharing.models import LIVE, STANDING
@@ -143,7 +142,10 @@ def modify_image_share_permission(call: Call) -> dict[str, Any]:
         _stop_if_dry_run(call)
         ecs.publish(image, public)
         return {}
-    change = ShareChange(at_most_ten(add_all, settings), at_most_ten(remove_all, settings))
+    beyond = settings.switches.over_ten
+    change = ShareChange(
+        at_most(add_all, ACCOUNTS_AT_ONCE, beyond=beyond), at_most(remove_all, ACCOUNTS_AT_ONCE, beyond=beyond)
+    )
     everybody = {*change.add, *change.remove}
     sharing = Sharing(
         image=image,

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.signals.model import Signal
-from orgshare.words import Shard
+from orgshare.words import EVERY_REGION, Shard
 
 
 class Selection(Struct, frozen=True):
@@ -22,6 +22,7 @@ class Selection(Struct, frozen=True):
     many of the images, by their ids, for shards that are too large for one look.
     """
 
+    services: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     regions: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
@@ -37,7 +38,27 @@ class Selection(Struct, frozen=True):
 
     def takes_shard(self, shard: Shard) -> bool:
         """Whether images of this shard can be selected."""
-        return (not self.owners or shard.owner in self.owners) and (not self.regions or shard.region in self.regions)
+        return (
+            (not self.services or shard.service in self.services)
+            and (not self.owners or shard.owner in self.owners)
+            and (not self.regions or shard.region in self.regions or shard.region == EVERY_REGION)
+        )
+
+    def takes_whole(self, shard: Shard) -> bool:
+        """Whether all images of this shard are selected: a region of several is not all of them."""
+        whole = not self.regions or shard.region in self.regions
+        return whole and self.is_whole() and self.takes_shard(shard)
+
+    def takes_region(self, region: str) -> bool:
+        """Whether images in this region can be selected."""
+        return not self.regions or region in self.regions or EVERY_REGION in self.regions
+
+
+def all_of(shard: Shard) -> Selection:
+    """All images of a shard, and of no other."""
+    return Selection(
+        services=frozenset({shard.service}), owners=frozenset({shard.owner}), regions=frozenset({shard.region})
+    )
 
 
 class Focus(Struct, frozen=True):
@@ -59,12 +80,17 @@ class Focus(Struct, frozen=True):
 
     def takes_whole(self, shard: Shard) -> bool:
         """Whether a shard is looked at whole."""
-        return any(selection.is_whole() for selection in self.of_shard(shard))
+        return any(selection.takes_whole(shard) for selection in self.selections)
 
     def within(self, shard: Shard) -> Focus:
         """Of what is looked at, what lies in one shard."""
-        place = {"owners": frozenset({shard.owner}), "regions": frozenset({shard.region})}
-        return Focus(tuple(dict.fromkeys(replace(selection, **place) for selection in self.of_shard(shard))))
+        place = {"services": frozenset({shard.service}), "owners": frozenset({shard.owner})}
+        found = []
+        for selection in self.of_shard(shard):
+            inside = shard.region == EVERY_REGION and selection.regions
+            regions = selection.regions if inside else frozenset({shard.region})
+            found.append(replace(selection, **place, regions=regions))
+        return Focus(tuple(dict.fromkeys(found)))
 
     def is_sweep(self) -> bool:
         """Whether everything is looked at."""
@@ -75,26 +101,23 @@ EVERYTHING = Focus((Selection(),))
 
 
 def focus_of(signal: Signal) -> Focus:
-    """What a signal asks to look at. The account of an image need not be its owner's name here: regions narrow too."""
+    """What a signal asks to look at. The account of an image need not be its owner's name here: regions narrow too.
+
+    Events tell of images of ECS only.
+    """
     if signal.everything:
         return EVERYTHING
     selections = [
         Selection(
+            services=frozenset({"ecs"}),
             images=frozenset({image.id}),
             regions=frozenset({image.region}) if image.region else frozenset(),
             owners=frozenset({image.owner}) if image.owner else frozenset(),
         )
         for image in sorted(signal.images, key=lambda image: (image.id, image.region or "", image.owner or ""))
     ]
-    selections += [
-        Selection(owners=frozenset({shard.owner}), regions=frozenset({shard.region})) for shard in sorted(signal.shards)
-    ]
-    selections += [
-        Selection(
-            owners=frozenset({part.shard.owner}), regions=frozenset({part.shard.region}), part=(part.number, part.of)
-        )
-        for part in sorted(signal.parts)
-    ]
+    selections += [all_of(shard) for shard in sorted(signal.shards)]
+    selections += [replace(all_of(part.shard), part=(part.number, part.of)) for part in sorted(signal.parts)]
     if signal.accounts:
         selections.append(Selection(accounts=signal.accounts))
     if signal.organization:

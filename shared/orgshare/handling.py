@@ -183,7 +183,7 @@ def _hand_out(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Do
         watched = look(surroundings, workers)
         woken, incomplete, looks = watched.woken, watched.incomplete, watched.looks
     if not replace(signal, accounts=frozenset(), organization=False, surely=False).empty:
-        named, unread = named_shards(surroundings)
+        named, unread = _named(surroundings)
         wanted = dict(shards_of(signal, named))
         for image_at in sorted(signal.images):
             if not any(image_at in each.images for each in wanted.values()):
@@ -244,10 +244,17 @@ def _observe(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Doc
     if not signal.everything:
         _invoke(elsewhere, named_only, "what was named")
         return _handed_out(surroundings)
-    named, unread = named_shards(surroundings)
+    named, unread = _named(surroundings)
     for shard in named:
         _invoke(elsewhere, Signal(shards=frozenset({shard}), why=signal.why), str(shard))
     return _handed_out(surroundings, Woken(tuple(named)), tuple(unread))
+
+
+def _named(surroundings: Runtime) -> tuple[list[Shard], list[Incomplete]]:
+    """The shards of the policy, and the owners whose regions could not be read."""
+    with asking_the_state():
+        remembered = surroundings.state.shards()
+    return named_shards(surroundings, remembered)
 
 
 def _invoke(elsewhere: Workers, signal: Signal, what: str) -> None:

@@ -9,7 +9,8 @@ against the operations that the adapters name.
 Actions have the names of their operations but for listing objects
 (https://www.alibabacloud.com/help/en/oss/user-guide/authorization-syntax-and-elements). Calls of Resource Sharing
 cannot be granted for single resources; of the calls of the resource directory the pages show it for some only, and the
-reader may see all of it anyway: both are granted for ``*``.
+reader may see all of it anyway: both are granted for ``*``. So are those of Elastic Desktop Service
+(https://www.alibabacloud.com/help/en/wuying-workspace/developer-reference/api-ecd-2020-09-30-describeimages).
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
             Permission("ecs:DescribeImages", IMAGES),
             Permission("ecs:DescribeImageSharePermission", IMAGES),
             Permission("ecs:ModifyImageSharePermission", IMAGES),
+            Permission("ecd:DescribeRegions", EVERYTHING),
+            Permission("ecd:DescribeImages", EVERYTHING),
+            Permission("ecd:DescribeImagePermission", EVERYTHING),
+            Permission("ecd:ModifyImagePermission", EVERYTHING),
             Permission("resourcesharing:CheckSharingWithResourceDirectoryStatus", EVERYTHING),
             Permission("resourcesharing:ListResourceShares", EVERYTHING),
             Permission("resourcesharing:ListResourceShareAssociations", EVERYTHING),
@@ -76,7 +81,8 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
         ),
     }
 )
-"""``ecs:DescribeRegions`` is needed for ``regions: all`` only, the object storage's for a state that lies there."""
+"""``ecs:DescribeRegions`` is needed for ``regions: all`` only, what begins with ``ecd`` for rules that speak of images
+of Elastic Desktop Service, the object storage's for a state that lies there."""
 
 BY_HAND = frozenset({"oss:GetBucketVersioning"})
 """What ``init`` and ``doctor`` alone call, with the permissions of the person who sets an installation up."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -64,11 +64,8 @@ class Directory(Protocol):
         """One page of the folders directly below a folder."""
 
 
-class ImageService(Protocol):
-    """Reads and shares the images of one shard."""
-
-    def images(self, page: int) -> Page[Image]:
-        """One page of the owner's own images, of every status."""
+class ImageAccess(Protocol):
+    """Shares the images of one shard, and reads them one by one."""
 
     def image(self, image: str) -> Image | None:
         """One of the owner's own images by its id, of every status."""
@@ -81,6 +78,29 @@ class ImageService(Protocol):
 
     def share(self, image: str, *, add: Sequence[str], remove: Sequence[str]) -> None:
         """One call that adds and removes direct grants: at most 10 of each, or some would be lost silently."""
+
+
+@runtime_checkable
+class PagedImages(ImageAccess, Protocol):
+    """A shard whose images are in one list of pages with a total."""
+
+    def images(self, page: int) -> Page[Image]:
+        """One page of the owner's own images, of every status."""
+
+
+@runtime_checkable
+class RegionalImages(ImageAccess, Protocol):
+    """A shard whose images are in a list for each region, of pages that go on where a token says."""
+
+    def regions(self) -> tuple[str, ...]:
+        """The regions of the shard."""
+
+    def images_in(self, region: str, token: str) -> TokenPage[Image]:
+        """One page of the images in a region, of every status: the owner's own, and perhaps what it received."""
+
+
+ImageService = PagedImages | RegionalImages
+"""Reads and shares the images of one shard."""
 
 
 class AssociationRow(Struct, frozen=True):
@@ -230,6 +250,9 @@ class Cloud(Protocol):
 
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""
+
+    def desktop_regions(self, owner: str) -> tuple[str, ...]:
+        """Of the owner's regions those that have Elastic Desktop Service."""
 
     def lacking(self) -> tuple[str, ...]:
         """The permissions that calls were refused for so far, in order: who has to be allowed what. Some readings go on

@@ -14,7 +14,11 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-Service = Literal["ecs"]
+Service = Literal["ecs", "eds"]
+SERVICES: tuple[Service, ...] = ("ecs", "eds")
+
+EVERY_REGION = "all"
+"""The region of a shard that has all of them: what is counted over all regions is decided in one place."""
 Tags = frozenset[tuple[str, str]]
 
 NO_TAGS: Tags = frozenset()
@@ -29,7 +33,11 @@ class Pair(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """What one worker reconciles: the images of one owner, of one service, in one region."""
+    """What one worker reconciles: the images of one owner, of one service, in one region.
+
+    Of Elastic Desktop Service (``eds``) an owner has one shard with all regions in it, because its shares count to one
+    quota there.
+    """
 
     service: Service
     owner: str
@@ -42,9 +50,17 @@ class Shard(NamedTuple):
     def parse(cls, text: str) -> Shard:
         """Read ``service/owner/region`` back; a ``ValueError`` says what was expected."""
         parts = text.split("/")
-        if len(parts) != 3 or parts[0] != "ecs" or not all(parts):
-            raise ValueError(f"not a shard: {text!r}; expected ecs/OWNER/REGION")
-        return cls("ecs", parts[1], parts[2])
+        if len(parts) == 3 and all(parts):
+            if parts[0] == "ecs" and parts[2] != EVERY_REGION:
+                return cls("ecs", parts[1], parts[2])
+            if parts[0] == "eds" and parts[2] == EVERY_REGION:
+                return desktops_of(parts[1])
+        raise ValueError(f"not a shard: {text!r}; expected ecs/OWNER/REGION or eds/OWNER/{EVERY_REGION}")
+
+
+def desktops_of(owner: str) -> Shard:
+    """The one shard of an owner's images of Elastic Desktop Service."""
+    return Shard("eds", owner, EVERY_REGION)
 
 
 class Member(Struct, frozen=True):
@@ -103,7 +119,10 @@ def folders_on_paths(members: Iterable[Member]) -> dict[str, tuple[str, ...]]:
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """One row of an image listing. ``None`` means that the row did not say."""
+    """One row of an image listing. ``None`` means that the row did not say.
+
+    ``within`` is the region where the shard has several, ``shared_with`` how many accounts the row says have it.
+    """
 
     id: str
     shard: Shard
@@ -116,6 +135,13 @@ class Image(Struct, frozen=True, kw_only=True):
     self_shared: bool | None = None
     product_code: str = ""
     alias: str = "self"
+    within: str = ""
+    shared_with: int | None = None
+
+    @property
+    def region(self) -> str:
+        """Where the image is."""
+        return self.within or self.shard.region
 
 
 class Grant(Struct, frozen=True):

@@ -40,7 +40,7 @@ class Canned:
         return HttpResponse(200, msgspec.json.encode(answer))
 
 
-def cloud(account: str = OWNER, *, role: str | None = None) -> AlibabaCloud:
+def cloud(account: str = OWNER, *, role: str | None = None, url: str = "http://127.0.0.1:9") -> AlibabaCloud:
     """The whole adapter with one account's key; waits cost nothing."""
     policy = Policy(
         deployment="test",
@@ -53,7 +53,7 @@ def cloud(account: str = OWNER, *, role: str | None = None) -> AlibabaCloud:
     return AlibabaCloud(
         policy,
         Credentials(key_of(account), "local"),
-        local_cloud="http://127.0.0.1:9",
+        local_cloud=url,
         run="test",
         now=lambda: datetime(2026, 11, 21, 12, tzinfo=timezone.utc),
         calls=Calls(sleep=lambda _: None, random=Random(1), clock=lambda: 0.0),

@@ -19,6 +19,10 @@ from tests.conformance.scenes import (
     CMK,
     COMMUNITY,
     CREATED,
+    DESK,
+    DESK_CMK,
+    DESK_RECEIVED,
+    DESK_WAITING,
     FULL,
     GIVEN,
     MARKET,
@@ -92,6 +96,16 @@ _COPY, _CREATE, _SHARE, _LIST = (
     SCENES[f"ecs:{name}"][0] for name in ("CopyImage", "CreateImage", "ModifyImageSharePermission", "DescribeImages")
 )
 _TAG, _UNTAG, _TAGS = (SCENES[f"ecs:{name}"][0] for name in ("TagResources", "UntagResources", "ListTagResources"))
+_DESKS, _DESK_SHARE, _DESK_DELETE, _DESK_ROWS, _DESK_REGIONS = (
+    SCENES[f"ecd:{name}"][0]
+    for name in (
+        "DescribeImages",
+        "ModifyImagePermission",
+        "DeleteImages",
+        "DescribeImagePermission",
+        "DescribeRegions",
+    )
+)
 _ROLE = SCENES["sts:AssumeRole"][0]
 _UNSERVED = '{"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Sid": "x"}]}'
 _FOLDER, _ACCOUNT, _INVITE, _MOVE, _TAG_MEMBER, _UNTAG_MEMBER, _MEMBER_TAGS = (
@@ -288,6 +302,34 @@ def _requests(**rows: Request) -> dict[str, Refusal]:
 
 
 REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
+    "ecd:DeleteImages": _requests(
+        ImageDeleteFailed__NotAllowSharedImage=_DESK_DELETE.but(ImageId__2=DESK),
+        InvalidImageId__NotFound=_DESK_DELETE.but(ImageId__2=DESK_RECEIVED),
+        InvalidParameter=_DESK_DELETE.but(**_many("ImageId__{}", 101)),
+        MissingParameter=_DESK_DELETE.without("ImageId"),
+    ),
+    "ecd:DescribeImagePermission": _requests(
+        InvalidImageId__NotFound=_DESK_ROWS.but(ImageId=ONE),
+        MissingParameter=_DESK_ROWS.without("ImageId"),
+    ),
+    "ecd:DescribeImages": _requests(
+        InvalidParameter=_DESKS.but(NextToken="?"), MissingParameter=_DESKS.without("RegionId")
+    ),
+    "ecd:DescribeRegions": _requests(
+        InvalidParameter=_DESK_REGIONS.but(AcceptLanguage="fr"), MissingParameter=_DESK_REGIONS.without("RegionId")
+    ),
+    "ecd:ModifyImagePermission": {
+        **_requests(
+            InvalidAccount__Forbbiden=_DESK_SHARE.but(AddAccount__1=OWNER),
+            InvalidAccount__NotFound=_DESK_SHARE.but(AddAccount__1=UNKNOWN),
+            InvalidImageId__NotFound=_DESK_SHARE.but(ImageId=DESK_RECEIVED),
+            InvalidImageStatus__NotValid=_DESK_SHARE.but(ImageId=DESK_WAITING),
+            InvalidParameter=_DESK_SHARE.but(AddAccount__1="shop"),
+            MissingParameter=_DESK_SHARE.without("ImageId"),
+            OperationDeined__EncryptedSnapshot=_DESK_SHARE.but(ImageId=DESK_CMK),
+        ),
+        "QuotaExceed.ShareImageUser": Refusal(_DESK_SHARE, {"quotas": {"eds_shares": 3}}),
+    },
     "ecs:CopyImage": {
         **_tagged(_COPY),
         **_requests(

@@ -48,6 +48,7 @@ RICH, OLD, WAITING, BROKEN, CMK, SERVICE_KEY, MARKET, PUBLIC = (
     f"m-{name}" for name in ("rich", "old", "waiting", "broken", "cmk", "servicekey", "market", "public")
 )
 RECEIVED, COMMUNITY, TAGGED = "m-received", "m-community", "m-tagged"
+DESK, DESK_CMK, DESK_WAITING, DESK_RECEIVED = "m-desk", "m-desk-cmk", "m-desk-waiting", "m-desk-received"
 FULL, OPEN, GIVEN = "rs-full", "rs-open", "rs-given"
 
 SHARES: Mapping[str, Mapping[str, Any]] = {
@@ -96,6 +97,12 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
     TAGGED: image("tagged", tags={f"key{number:02d}": "x" for number in range(20)}),
     RECEIVED: image("received", owner=SHOP, tags={"secret": "yes"}, resource_group="rg-2"),
     COMMUNITY: image("community", owner=SHOP, public=True),
+    DESK: image("desk", service="eds", version="7", description="everything", size=80, os_type="windows"),
+    DESK_CMK: image("desk-cmk", service="eds", encryption="cmk"),
+    DESK_WAITING: image("desk-waiting", service="eds", status="Creating"),
+    DESK_RECEIVED: image("desk-received", service="eds", owner=SHOP),
+    "m-desk-system": image("desk-system", service="eds", owner="system"),
+    "m-desk-one": image("desk-one", service="eds"),
     "m-system": image("system", owner="system"),
     "m-marketplace": image("marketplace", owner="marketplace", product_code="cmjj0003"),
 }
@@ -105,7 +112,14 @@ def full_world(**parts: Any) -> dict[str, Any]:
     """Images of every kind, accounts of every kind; parts replace whole keys."""
     document = world(
         images=dict(IMAGES),
-        grants={RICH: [SHOP, BANK, PARTNER], OLD: [SHOP], RECEIVED: [OWNER], PUBLIC: [LAB]},
+        grants={
+            RICH: [SHOP, BANK, PARTNER],
+            OLD: [SHOP],
+            RECEIVED: [OWNER],
+            PUBLIC: [LAB],
+            DESK: [SHOP, BANK],
+            DESK_RECEIVED: [OWNER],
+        },
         roles={READER: {"trusts": [OWNER], "max_session": 7200}, **{role_of(one): _powerless(one) for one in CALLERS}},
         sites={PARTNER_2: "international"},
         **{"resource_shares": dict(SHARES), **parts},
@@ -282,6 +296,14 @@ _IMAGE = {"ResourceType": "image", "ResourceId__1": RICH}
 _RESOURCE = {"Resources__1__ResourceId": ONE, "Resources__1__ResourceType": "Image"}
 
 SCENES: Mapping[str, tuple[Request, ...]] = {
+    "ecd:DeleteImages": (ecs(ImageId__1="m-desk-one", ImageId__2=DESK_WAITING),),
+    "ecd:DescribeImagePermission": (ecs(ImageId=DESK), ecs(ImageId="m-desk-one")),
+    "ecd:DescribeImages": (ecs(), ecs(MaxResults="1"), ecs(ImageType="CUSTOM"), ecs(SHOP)),
+    "ecd:DescribeRegions": (ecs(), ecs(AcceptLanguage="en")),
+    "ecd:ModifyImagePermission": (
+        ecs(ImageId="m-desk-one", AddAccount__1=SHOP, AddAccount__2=PARTNER),
+        ecs(ImageId=DESK, RemoveAccount__1=SHOP, AddAccount__1=LAB),
+    ),
     "ecs:CopyImage": (
         ecs(**_SOURCE, DestinationImageName="copy", DestinationDescription="a copy", **_TAG),
         ecs(**_SOURCE, Encrypted="true", KMSKeyId="key-1", ClientToken="t-1"),

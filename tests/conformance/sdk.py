@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from alibabacloud_ecd20200930 import models as ecd_models
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_resourcemanager20200331 import models as resourcemanager_models
 from alibabacloud_resourcesharing20200110 import models as resourcesharing_models
 from alibabacloud_sts20150401 import models as sts_models
 
 MODELS: Mapping[str, Any] = {
+    "ecd": ecd_models,
     "ecs": ecs_models,
     "resourcemanager": resourcemanager_models,
     "resourcesharing": resourcesharing_models,

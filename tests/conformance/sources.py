@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 _RM = "https://alibabacloud.com/help/en/resource-management"
 _RS = f"{_RM}/resource-sharing/developer-reference/api-resourcesharing-2020-01-10"
+_ECD = "https://www.alibabacloud.com/help/en/wuying-workspace/developer-reference/api-ecd-2020-09-30"
 _ALL_OF_RM = "https://www.alibabacloud.com/help/en/resource-management/latest/rd-2020-03-31-api-overview"
 
 WITHOUT_METADATA: Mapping[str, str] = {
+    "ecd:DeleteImages": f"{_ECD}-deleteimages",
     "resourcemanager:AcceptHandshake": f"{_RM}/api-accepthandshake",
     "resourcemanager:CreateFolder": _ALL_OF_RM,
     "resourcemanager:CreateResourceAccount": "https://www.alibabacloud.com/help/en/resource-management"
@@ -57,12 +59,25 @@ _DENIED = (
     "https://alibabacloud.com/help/en/ram/support/how-to-troubleshoot-an-access-denied-error; "
     "https://github.com/alibaba/packer-provider/issues/34; facts 8"
 )
+_APPSTREAM = (
+    "https://www.alibabacloud.com/help/en/wuying-appstreaming/developer-reference"
+    "/api-appstream-center-2021-09-01-deleteimage, of the sister product; facts 4"
+)
+_BORROWED = f"no code is documented (facts 4), so that of ECS for the same refusal: {_MISP}"
 _ARNS = "facts 2.3; the endings are those of Resources"
 
 CODES: tuple[Code, ...] = (
     Code("*", "InvalidParameter", 400, f"{_COMMON}; page size: https://github.com/aliyun/aliyun-cli/issues/512"),
     Code("*", "MissingParameter", 400, _COMMON),
     Code("*", "UnsupportedParameter", 400, _COMMON),
+    Code("ecd:*", "InvalidRegionId.NotFound", 404, "no such host: a real client would not find one"),
+    Code("ecd:*", "NoPermission", 403, _DENIED),
+    Code("ecd:DeleteImages", "ImageDeleteFailed.NotAllowSharedImage", 400, _APPSTREAM),
+    Code("ecd:*", "InvalidImageId.NotFound", 404, _BORROWED),
+    Code("ecd:ModifyImagePermission", "InvalidAccount.Forbbiden", 404, _BORROWED),
+    Code("ecd:ModifyImagePermission", "InvalidAccount.NotFound", 404, _BORROWED),
+    Code("ecd:ModifyImagePermission", "OperationDeined.EncryptedSnapshot", 403, _BORROWED),
+    Code("ecd:ModifyImagePermission", "QuotaExceed.ShareImageUser", 403, _BORROWED),
     Code("ecs:*", "DryRunOperation", 400, "facts 1.1 and 1.4; the status is not documented"),
     Code("ecs:*", "Forbidden.RAM", 403, _DENIED),
     Code("ecs:*", "InvalidRegionId.NotFound", 404, _REGION),
@@ -130,6 +145,8 @@ GATEWAY: Mapping[str, str] = {
 """The codes of the gateway before all products: but for the one about regions, they are in none of the metadata."""
 
 ODD_TYPES: Mapping[str, Mapping[str, frozenset[str]]] = {
+    # Strings in the schema, integers where the same ids are given to ModifyImagePermission: facts 4.
+    "ecd:DescribeImagePermission": {"AliUids[]": frozenset({"integer"})},
     # A string in the schema and in 2020, a number in the sample of 2025: facts 1.3.
     "ecs:DescribeImageSharePermission": {"Accounts.Account[].AliyunId": frozenset({"integer"})},
     # A string in the schema, true as well as "true" and "False" in samples: facts 1.1.
@@ -140,6 +157,7 @@ ODD_TYPES: Mapping[str, Mapping[str, frozenset[str]]] = {
 _IMAGE = "Images.Image[]"
 _PROPERTIES = frozenset(f"ResourceShareAssociations[].{field}" for field in ("ResourceProperty", "TargetProperty"))
 LEFT_OUT: Mapping[str, frozenset[str]] = {
+    "ecd:DescribeImages": frozenset({"Images[].GpuDriverVersion"}),
     "ecs:DescribeImages": frozenset(
         f"{_IMAGE}.{field}"
         for field in (
@@ -189,6 +207,8 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
 is here; what the SDK calls deprecated; and why accepting an invitation failed, which it never does."""
 
 WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
+    "ecd:DeleteImages": {"DeleteCascadedBundle": "there are no templates of cloud computers"},
+    "ecd:DescribeImages": {"DesktopInstanceType": "no hardware"},
     "ecs:CreateImage": {
         "DetectionStrategy": "images are not looked into",
         "Features": "no hardware",
@@ -202,6 +222,7 @@ WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
 """Parameters that are declared and change nothing."""
 
 COUNTS: Mapping[tuple[str, str], int] = {
+    ("ecd:ModifyImagePermission", "AddAccount"): 20,
     ("ecs:ListTagResources", "Tag"): 20,
     ("ecs:TagResources", "ResourceId"): 50,
     ("ecs:TagResources", "Tag"): 20,
@@ -217,7 +238,7 @@ COUNTS: Mapping[tuple[str, str], int] = {
     ("resourcesharing:ListSharedTargets", "Targets"): 5,
 }
 """How many items a list may have where the words allow fewer than the schema: facts 1.4 and 2.2, and the messages of
-the codes that end in Length."""
+the codes that end in Length; for Elastic Desktop Service the text of the official SDK."""
 
 REGION_FROM_HOST: Mapping[str, str] = {
     "resourcesharing": "no SDK has a parameter for the region, the endpoint is the region: facts 2.1",
@@ -225,6 +246,8 @@ REGION_FROM_HOST: Mapping[str, str] = {
 """Products whose calls are about a region and have no parameter for it."""
 
 CUT_OFF: Mapping[tuple[str, str], str] = {
+    ("ecd:ModifyImagePermission", "AddAccount"): "text of the official SDK; facts 4",
+    ("ecd:ModifyImagePermission", "RemoveAccount"): "text of the official SDK; facts 4",
     ("ecs:ModifyImageSharePermission", "AddAccount"): _MISP,
     ("ecs:ModifyImageSharePermission", "RemoveAccount"): _MISP,
 }

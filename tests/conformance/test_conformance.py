@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from localcloud.catalog import OBJECT_OPERATIONS, OPERATIONS, PRODUCTS, host_parts
+from localcloud.ecd.errors import ERRORS as ECD_ERRORS
 from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import GATEWAY, Catalogue
 from localcloud.permissions import NEEDS_NONE, OBJECT_PERMISSIONS, PERMISSIONS
@@ -29,6 +30,7 @@ from tests.conformance.sdk import parameters, understood
 from tests.support.cloud import REGION
 
 CATALOGUES: Mapping[str, Catalogue] = {
+    "ecd": ECD_ERRORS,
     "ecs": ECS_ERRORS,
     "resourcemanager": RESOURCE_MANAGER_ERRORS,
     "resourcesharing": RESOURCE_SHARING_ERRORS,

@@ -17,7 +17,7 @@ from localcloud.ecs.errors import ERRORS
 from localcloud.errors import ApiError
 from localcloud.inprocess import in_process
 from orgshare.errors import NoAnswer, TryAgain
-from orgshare.execute.sharing import Outcome, Work, carry_out
+from orgshare.execute.sharing import Batches, Outcome, Work, carry_out
 from orgshare.words import Shard
 from tests.support.trial import MANAGEMENT, OWNER, REGION, Trial, world
 
@@ -308,3 +308,76 @@ def test_what_an_outcome_says_is_what_the_cloud_has(
     if not faults:
         assert outcome.failed is None
         assert now >= set(to_add) - set(UNKNOWN) or len(now) == quota
+
+
+# --- where it has to be found out how many accounts a call takes
+
+DESKS = Shard("eds", OWNER, "all")
+DESK = "m-desk"
+
+
+def desk_sharing(
+    shared: Callable[..., Sharing], batches: Batches, *have: str, **options: Any
+) -> tuple[Sharing, Callable[..., Outcome]]:
+    """An image of that service, and how work on it is carried out; calls are noted."""
+    image = {"service": "eds", "owner": OWNER, "region": REGION, "name": "desk"}
+    s = shared(images={IMAGE: {"owner": OWNER, "region": REGION, "name": "gold"}, DESK: image}, **options)
+    s.trial.patch(grants={DESK: list(have)})
+    service = s.trial.runtime().cloud.images(DESKS)
+    share = service.share
+
+    def noted(image: str, *, add: Any, remove: Any) -> None:
+        s.calls.append((tuple(add), tuple(remove)))
+        share(image, add=add, remove=remove)
+
+    service.share = noted  # type: ignore[method-assign]
+
+    def carry(add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Outcome:
+        return carry_out(service, Work(DESK, add, remove, rows=0, quota=50, batches=batches))
+
+    return s, carry
+
+
+def test_several_in_one_call_that_are_accepted_settle_the_question(shared: Callable[..., Sharing]) -> None:
+    """A later refusal is halved down to its culprit, as everywhere."""
+    s, carry = desk_sharing(shared, batches := Batches())
+    carry(ACCOUNTS[:10])
+    outcome = carry((*ACCOUNTS[10:17], UNKNOWN[0]))
+    assert s.trial.access()[DESK] == set(ACCOUNTS[:17])
+    assert [account for account, _ in outcome.refused] == [UNKNOWN[0]]
+    assert (batches.most, batches.doubted) == (10, False)
+    assert [len(add) for add, _ in s.calls] == [10, 8, 4, 4, 2, 2, 1, 1]
+
+
+def test_several_in_one_call_that_are_refused_go_one_by_one_from_then_on(shared: Callable[..., Sharing]) -> None:
+    """All of them were served alone, so the number was the cause; removals go like that, too."""
+    refusing = {"switches": {"eds_several_at_once": "refused"}}
+    s, carry = desk_sharing(shared, batches := Batches(), *ACCOUNTS[20:24], **refusing)
+    first = carry(ACCOUNTS[:12])
+    second = carry((), ACCOUNTS[20:24])
+    assert s.trial.access()[DESK] == set(ACCOUNTS[:12])
+    assert first.accepted == set(ACCOUNTS[:12])
+    assert second.revoked == set(ACCOUNTS[20:24])
+    assert (first.refused, second.unremovable, batches.most) == ((), (), 1)
+    assert [len(add) + len(remove) for add, remove in s.calls] == [10, *[1] * 16]
+
+
+def test_a_culprit_among_the_first_leaves_the_question_open(shared: Callable[..., Sharing]) -> None:
+    """It may have been the cause; the next batch is tried whole."""
+    s, carry = desk_sharing(shared, batches := Batches())
+    outcome = carry((*ACCOUNTS[:4], UNKNOWN[0], *ACCOUNTS[4:12]))
+    assert s.trial.access()[DESK] == set(ACCOUNTS[:12])
+    assert [account for account, _ in outcome.refused] == [UNKNOWN[0]]
+    assert batches.most == 10
+    assert [len(add) for add, _ in s.calls] == [10, *[1] * 10, 3]
+
+
+def test_an_answer_lost_one_by_one_is_read_back(shared: Callable[..., Sharing]) -> None:
+    """Nobody is taken for refused whose call was carried out."""
+    refusing = {"switches": {"eds_several_at_once": "refused", "repeated_add": "error"}}
+    s, carry = desk_sharing(shared, Batches(), **refusing)
+    s.fault("ecd:ModifyImagePermission", "lost-answer", every=3)
+    outcome = carry(ACCOUNTS[:7])
+    assert s.trial.access()[DESK] == set(ACCOUNTS[:7])
+    assert outcome.accepted == set(ACCOUNTS[:7])
+    assert (outcome.refused, outcome.failed) == ((), None)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from alibabacloud_ecd20200930 import models as ecd_models
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_resourcemanager20200331 import models as rm
 from alibabacloud_resourcesharing20200110 import models as rs
@@ -40,6 +41,7 @@ from tests.support.cloud import (
     Clients,
     acs3,
     channels,
+    desk,
     refused,
     start,
     world,
@@ -50,8 +52,9 @@ ROLE = f"acs:ram::{MANAGEMENT}:role/reader"
 
 @pytest.fixture
 def cloud() -> LocalCloud:
-    """The usual world with a role and a few shares."""
-    return start(world(roles={ROLE: {"trusts": [OWNER]}}, grants={THREE: [LAB]}))
+    """The usual world with a role, images of Elastic Desktop Service and a few shares."""
+    images = {**world()["images"], **{f"m-desk-{name}": desk(name) for name in ("one", "two", "three")}}
+    return start(world(roles={ROLE: {"trusts": [OWNER]}}, images=images, grants={THREE: [LAB]}))
 
 
 @pytest.fixture
@@ -82,6 +85,15 @@ def everything(owner: Clients, manager: Clients, partner: Clients) -> None:
     assert len(ecs.list_tag_resources(ecs_models.ListTagResourcesRequest(**kind)).body.tag_resources.tag_resource) == 1
     ecs.untag_resources(ecs_models.UntagResourcesRequest(**kind, all=True))
     ecs.delete_image(ecs_models.DeleteImageRequest(region_id=REGION, image_id=made))
+
+    regions = owner.ecd.describe_regions(ecd_models.DescribeRegionsRequest(region_id=REGION)).body.regions
+    assert REGION in [one.region_id for one in regions]
+    assert owner.desks() == ["m-desk-one", "m-desk-three", "m-desk-two"]
+    owner.share_desk("m-desk-one", SHOP, BANK, PARTNER)
+    owner.share_desk("m-desk-two", LAB)
+    owner.share_desk("m-desk-two", remove=(LAB,))
+    assert owner.desk_shared_with("m-desk-one") == [SHOP, BANK, PARTNER]
+    owner.delete_desks("m-desk-two")
 
     assert owner.sts.get_caller_identity().body.account_id == OWNER
     assert len(owner.assume(ROLE).accounts()) == 4
@@ -149,6 +161,7 @@ def share_everything(owner: Clients, manager: Clients, partner: Clients) -> None
 AFTERWARDS = {
     ONE: {"direct": {SHOP, BANK, PARTNER}, "directory": {SHOP, BANK}},
     THREE: {"direct": {LAB}, "directory": {PARTNER}},
+    "m-desk-one": {"direct": {SHOP, BANK, PARTNER}},
 }
 
 

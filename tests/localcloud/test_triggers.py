@@ -15,6 +15,7 @@ from alibabacloud_resourcemanager20200331 import models as directory_models
 from localcloud import LocalCloud
 from localcloud.inprocess import in_process
 from tests.support.cloud import (
+    BANK,
     FAR,
     MANAGEMENT,
     ONE,
@@ -419,6 +420,20 @@ def test_a_trail_of_one_account_has_its_own_records_only(begin: Any) -> None:
     begin(events=trail(account=MANAGEMENT)).cloud.advance(60)
     Clients().share(ONE, SHOP)
     assert Objects(bucket=TRAIL).names() == []
+
+
+def test_calls_of_elastic_desktop_service_are_recorded_and_on_no_bus(begin: Any) -> None:
+    """ActionTrail has them; no page says that EventBridge has."""
+    images = {**world()["images"], "m-desk": {**_image("desk"), "service": "eds"}}
+    scene = begin(events=trail(), images=images)
+    Clients().share_desk("m-desk", SHOP, BANK)
+    scene.cloud.advance(60)
+    (name,) = Objects(bucket=TRAIL).names()
+    (record,) = json.loads(gzip.decompress(Objects(bucket=TRAIL).get(name)))
+    assert (record["serviceName"], record["eventName"]) == ("Ecd", "ModifyImagePermission")
+    assert record["requestParameters"]["AddAccount.2"] == BANK
+    Clients().share(ONE, SHOP)
+    assert scene.kinds(FIRST) == [("ecs:ActionTrail:ApiCall", "ModifyImageSharePermission")]
 
 
 def test_a_trail_works_without_functions() -> None:

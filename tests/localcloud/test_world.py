@@ -180,7 +180,11 @@ def test_root_has_a_name_and_an_id() -> None:
         ("images/m-one/public", "no", "images.m-one.public: expected true or false, found text"),
         ("images/m-one/size", 0, "images.m-one.size: expected a whole number of 1 or more, found 0"),
         ("images/m-one/created", "yesterday", 'images.m-one.created: expected a time such as "2026-11-01T00:00:00Z"'),
-        ("images/m-one/service", "eds", "images.m-one.service: eds: not in this version"),
+        (
+            "images/m-one/service",
+            "rds",
+            "images.m-one.service: expected one of ecs, eds, found 'rds'",
+        ),
         ("images/i-1", {}, 'images.i-1: expected an image id such as "m-gold1"'),
         ("grants/m-x", [SHOP], "grants.m-x: no such image in images"),
         (
@@ -243,7 +247,7 @@ def test_root_has_a_name_and_an_id() -> None:
         (
             "faults",
             [{"operation": "kms:Get", "kind": "error", "every": 1}],
-            'faults[0].operation: no operation "kms:Get"; known: ecs:CopyImage, ',
+            'faults[0].operation: no operation "kms:Get"; known: ecd:DeleteImages, ',
         ),
         (
             "faults",

@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from alibabacloud_ecd20200930 import models as ecd_models
+from alibabacloud_ecd20200930.client import Client as EcdClient
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_ecs20140526.client import Client as EcsClient
 from alibabacloud_resourcemanager20200331 import models as directory_models
@@ -51,6 +53,11 @@ Row = dict[str, Any]
 def image(name: str, **fields: Any) -> dict[str, Any]:
     """An image of OWNER in REGION."""
     return {"owner": OWNER, "region": REGION, "name": name, **fields}
+
+
+def desk(name: str, **fields: Any) -> dict[str, Any]:
+    """An image of Elastic Desktop Service of OWNER in REGION."""
+    return image(name, service="eds", **fields)
 
 
 def world(**parts: Any) -> dict[str, Any]:
@@ -144,6 +151,10 @@ class Clients:
         return EcsClient(Config(**self._config))
 
     @property
+    def ecd(self) -> Any:
+        return EcdClient(Config(**self._config))
+
+    @property
     def directory(self) -> Any:
         return DirectoryClient(Config(**self._config))
 
@@ -189,6 +200,35 @@ class Clients:
         """The whole answer of DescribeImageSharePermission."""
         request = ecs_models.DescribeImageSharePermissionRequest(region_id=self.region, image_id=image_id, **query)
         return dict(self.ecs.describe_image_share_permission(request).body.to_map())
+
+    def desks(self, **query: Any) -> list[str]:
+        """Ids of the images of Elastic Desktop Service that one call shows."""
+        return [row["ImageId"] for row in self.desk_rows(**query)["Images"]]
+
+    def desk_rows(self, **query: Any) -> dict[str, Any]:
+        """The whole answer of its DescribeImages."""
+        request = ecd_models.DescribeImagesRequest(**{"region_id": self.region, "max_results": 100, **query})
+        return dict(self.ecd.describe_images(request).body.to_map())
+
+    def share_desk(self, image_id: str, *add: str, remove: tuple[str, ...] = ()) -> None:
+        """ModifyImagePermission, where ids are integers."""
+        self.ecd.modify_image_permission(
+            ecd_models.ModifyImagePermissionRequest(
+                region_id=self.region,
+                image_id=image_id,
+                add_account=[int(one) for one in add] or None,
+                remove_account=[int(one) for one in remove] or None,
+            )
+        )
+
+    def desk_shared_with(self, image_id: str) -> list[Any]:
+        """DescribeImagePermission, as it is answered."""
+        request = ecd_models.DescribeImagePermissionRequest(region_id=self.region, image_id=image_id)
+        return list(self.ecd.describe_image_permission(request).body.ali_uids)
+
+    def delete_desks(self, *images: str) -> None:
+        """DeleteImages."""
+        self.ecd.delete_images(ecd_models.DeleteImagesRequest(region_id=self.region, image_id=list(images)))
 
     def accounts(self, **query: Any) -> list[dict[str, Any]]:
         """The rows of one call of ListAccounts."""

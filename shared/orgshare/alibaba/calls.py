@@ -365,6 +365,24 @@ def one_line(text: str) -> str:
     return re.sub(r"(url: [^\s?]*)\?\S+", r"\1?…", re.sub(r"\s+", " ", text)).strip()
 
 
+def checking(sdk: Any, product: str, lists: Mapping[str, str]) -> Any:
+    """A class of an SDK's client that raises ``Malformed`` for an answer that lacks its list.
+
+    Some SDKs make an empty list of one that is absent, and one that is absent proves nothing. ``lists`` has the field
+    of each operation that has a list.
+    """
+
+    class CheckingClient(sdk):  # type: ignore[misc]  # the SDK is not typed
+        def call_api(self, params: Any, request: Any, runtime: Any) -> Any:
+            answer = super().call_api(params, request, runtime)
+            field, body = lists.get(params.action), answer.get("body")
+            if field and not (isinstance(body, dict) and isinstance(body.get(field), list)):
+                raise Malformed(f"{product}:{params.action}: the answer lacks {field}")
+            return answer
+
+    return CheckingClient
+
+
 def count(value: object, operation: str, field: str) -> int:
     """A required number of an answer; ``Malformed`` when it is absent or no number."""
     number = required(value, operation, field)

@@ -21,6 +21,8 @@ from msgspec import Struct
 
 from orgshare import __version__
 from orgshare.alibaba.calls import OURSELVES, Calls, Lane, required
+from orgshare.alibaba.desktops import EcdImages, desktop_client
+from orgshare.alibaba.desktops import regions as desktop_regions
 from orgshare.alibaba.directory import ResourceDirectory
 from orgshare.alibaba.images import EcsImages, regions
 from orgshare.alibaba.shares import ResourceShares, sharing_client
@@ -52,6 +54,7 @@ def _say_nothing(_: logging.LogRecord) -> bool:
 
 SDKS: Mapping[str, str] = MappingProxyType(
     {
+        "ecd": "alibabacloud_ecd20200930.client",
         "ecs": "alibabacloud_ecs20140526.client",
         "fc": "alibabacloud_fc20230330.client",
         "fc2": "fc2",
@@ -109,6 +112,8 @@ class AlibabaCloud:
         self._calls = calls
         self._roles: dict[str, Credentials] = {}
         self._who: tuple[str, str] | None = None
+        self._desktop_images: dict[Shard, dict[str, str]] = {}
+        self._desktop_regions: dict[str, tuple[str, ...]] = {}
         self._lock = threading.RLock()
 
     def calls(self) -> Mapping[str, int]:
@@ -139,6 +144,8 @@ class AlibabaCloud:
 
     def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
+        if shard.service == "eds":
+            return self._desktops(shard, before_write)
         lane = self._lane(shard.owner, shard.region, before_write)
         return EcsImages(self._ecs(shard.owner, shard.region), lane, shard)
 
@@ -170,6 +177,32 @@ class AlibabaCloud:
     def regions(self, owner: str) -> tuple[str, ...]:
         """The regions that the owner's account has."""
         return regions(self._ecs(owner, CENTRAL_REGION), self._lane(owner, CENTRAL_REGION, at_once))
+
+    def desktop_regions(self, owner: str) -> tuple[str, ...]:
+        """Of the owner's regions those that have Elastic Desktop Service."""
+        wanted = self._policy.owner(owner).regions
+        return tuple(region for region in self._with_desktops(owner) if wanted is None or region in wanted)
+
+    def _with_desktops(self, owner: str) -> tuple[str, ...]:
+        """All regions that have the service; asked for once a run."""
+        with self._lock:
+            if owner not in self._desktop_regions:
+                client, lane = self._desktop(owner, CENTRAL_REGION, at_once)
+                self._desktop_regions[owner] = desktop_regions(client, lane, CENTRAL_REGION)
+            return self._desktop_regions[owner]
+
+    def _desktops(self, shard: Shard, before_write: BeforeCall) -> EcdImages:
+        def regional(region: str) -> tuple[Any, Lane]:
+            return self._desktop(shard.owner, region, before_write)
+
+        places = self._desktop_images.setdefault(shard, {})
+        regions = self.desktop_regions(shard.owner)
+        elsewhere = [region for region in self._with_desktops(shard.owner) if region not in regions]
+        return EcdImages(regional, shard, regions, places, elsewhere=elsewhere)
+
+    def _desktop(self, owner: str, region: str, before_write: BeforeCall) -> tuple[Any, Lane]:
+        config = self._config(self._as(self._policy.owner(owner).role), region)
+        return desktop_client(config), self._lane(owner, region, before_write)
 
     def _lane(self, owner: str, region: str, before_write: BeforeCall) -> Lane:
         who = self._policy.owner(owner).role or OURSELVES

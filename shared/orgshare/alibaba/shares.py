@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from orgshare.alibaba.calls import Lane, one_line, required
+from orgshare.alibaba.calls import Lane, checking, one_line, required
 from orgshare.errors import Malformed, NoAnswer, Refused
 from orgshare.ports import PAGE_SIZE, AssociationKind, AssociationRow, TokenPage
 from orgshare.words import NO_TAGS, Association, ResourceShare, Tags
@@ -57,15 +57,7 @@ def sharing_client(config: Any) -> Any:
     """The SDK's client, which raises ``Malformed`` for an answer that lacks its list."""
     from alibabacloud_resourcesharing20200110.client import Client
 
-    class CheckingClient(Client):  # type: ignore[misc]  # the SDK is not typed
-        def call_api(self, params: Any, request: Any, runtime: Any) -> Any:
-            answer = super().call_api(params, request, runtime)
-            field, body = _LISTS.get(params.action), answer.get("body")
-            if field and not (isinstance(body, dict) and isinstance(body.get(field), list)):
-                raise Malformed(f"resourcesharing:{params.action}: the answer lacks {field}")
-            return answer
-
-    return CheckingClient(config)
+    return checking(Client, "resourcesharing", _LISTS)(config)
 
 
 class ResourceShares:

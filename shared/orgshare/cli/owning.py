@@ -23,7 +23,7 @@ from orgshare.policy.model import Owner, Policy
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
 from orgshare.wiring import new_run
-from orgshare.words import Shard, counted
+from orgshare.words import EVERY_REGION, Shard, counted
 
 
 @click.command()
@@ -67,7 +67,8 @@ def retire(terminal: Terminal, *, shard: Shard, role: str | None, yes: bool, wai
     def only_that(of: Policy) -> Policy:
         _check_orphaned(of, shard)
         known = next((owner for owner in of.owners if owner.account == shard.owner), Owner(shard.owner, ()))
-        owner = replace(known, regions=(shard.region,), role=role or known.role)
+        regions = None if shard.region == EVERY_REGION else (shard.region,)
+        owner = replace(known, regions=regions, role=role or known.role, only=shard.service)
         return replace(of, owners=(owner,), rules=(), unmanaged="keep")  # what others gave is not ours to end
 
     with opened(terminal, policy, change=only_that) as (runtime, settings):

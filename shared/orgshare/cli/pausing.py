@@ -56,9 +56,12 @@ def resume(terminal: Terminal, *, shard: Shard | None, policy: str | None) -> in
 
 
 def names_shard(policy: Policy, shard: Shard) -> bool:
-    """Whether a policy names a shard: its owner, and its region or all of them."""
+    """Whether a policy names a shard: its owner, and its region or all of them.
+
+    While it names the owner, what its rules do not name of Elastic Desktop Service any more is revoked as everywhere.
+    """
     owners = [owner for owner in policy.owners if owner.account == shard.owner]
-    return any(owner.regions is None or shard.region in owner.regions for owner in owners)
+    return any(shard.service == "eds" or owner.regions is None or shard.region in owner.regions for owner in owners)
 
 
 def _said(terminal: Terminal, state: State) -> int:

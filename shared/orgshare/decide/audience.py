@@ -144,7 +144,7 @@ def _why_unread(rule: Rule, organization: Organization) -> str:
     for folder in sorted(organization.unread_folders):
         if folder in named and folder not in organization.folders:
             return f"folder {folder} could not be read"
-        if rule.channel != "direct" and not named.isdisjoint(organization.folders.get(folder, ())):
+        if rule.by_directory and not named.isdisjoint(organization.folders.get(folder, ())):
             return f"the subfolders of {folder} could not be read"
     return ""
 

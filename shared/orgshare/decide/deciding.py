@@ -41,24 +41,28 @@ def decide(facts: Facts) -> Decisions:
         reach=make_reach(facts),
         in_time=make_reach(replace(facts, settled=in_place, established=everybody)),
     )
-    wants: dict[tuple[tuple[int, ...], str], Want] = {}
+    wants: dict[tuple[tuple[int, ...], str, str], Want] = {}
     cases: dict[Shard, list[Case]] = defaultdict(list)
     others: dict[Shard, dict[str, Want]] = defaultdict(dict)
     unread = []
 
     def wanted(image: Image) -> Want:
         rules = select(image)
-        key = (rules, image.shard.owner)
+        key = (rules, image.shard.owner, image.shard.service)
         if key not in wants:
-            wants[key] = want(policy, audiences, organization, rules, image.shard.owner)
+            wants[key] = want(policy, audiences, organization, rules, image.shard.owner, image.shard.service)
         return wants[key]
 
+    beside: dict[Shard, list[Image]] = defaultdict(list)
+    for image in (*facts.passed_over, *facts.unselected):
+        beside[image.shard].append(image)
     for image in facts.passed_over:
         others[image.shard][image.id] = wanted(image)
     for reading in facts.readings:
         image = reading.image
         if reading.grants is None:
             unread.append(Incomplete("shard", str(image.shard), f"{image.id}: {reading.unread}"))
+            beside[image.shard].append(image)
             others[image.shard][image.id] = wanted(image)
         else:
             cases[image.shard].append(Case(image, reading.grants, wanted(image)))
@@ -66,7 +70,7 @@ def decide(facts: Facts) -> Decisions:
     shards = {}
     for shard in sorted(cases.keys() | _with_shares(facts)):
         found = sorted(cases[shard], key=lambda case: case.id)
-        decided, shards[shard] = decide_shard(run, shard, found, others[shard])
+        decided, shards[shard] = decide_shard(run, shard, found, others[shard], beside[shard])
         images += decided
     return Decisions(
         audiences=audiences,
@@ -103,7 +107,7 @@ def _rule_findings(facts: Facts, audiences: tuple[Resolved, ...]) -> Iterable[Fi
     keeping = {"grace": facts.policy.grace, "on_leave": facts.policy.on_leave}
     keys = " and ".join(f"safety.{key}" for key, time in keeping.items() if time != timedelta())
     for audience in audiences:
-        if keys and audience.rule.channel == "auto":
+        if keys and audience.rule.channel == "auto" and audience.rule.by_directory:
             why = f"rule {audience.rule.name}: {keys} keep direct grants only; what resource shares give ends at once"
             yield Finding("direct-only", "", "", why)
         for unknown in audience.unknown:

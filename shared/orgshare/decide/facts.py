@@ -34,7 +34,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     the tags of our shares carry it. ``settled`` members have been seen in their folder for long enough, ``established``
     ones in the organization. ``elsewhere`` are accounts that vanished from the listing or moved lately, each with the
     folders that it was in before: a resource share may still reach it there. Of the images that were ``passed_over``
-    only the rows are known, and not their grants. In a ``sweep`` every shard that was looked at was looked at whole.
+    only the rows are known, and not their grants, nor of the ``unselected`` ones.
+    In a ``sweep`` every shard that was looked at was looked at whole.
     Pairs that are ``held`` are not lost now, and of these a person said of the ``rejected`` ones that they stay; pairs
     that are ``released`` may be gained, because a person approved it.
     """
@@ -51,6 +52,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     established: frozenset[str] = frozenset()
     elsewhere: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     passed_over: tuple[Image, ...] = ()
+    unselected: tuple[Image, ...] = ()
     proof: Proof = Proof()
     held: frozenset[Pair] = frozenset()
     rejected: frozenset[Pair] = frozenset()

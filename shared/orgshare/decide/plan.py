@@ -49,7 +49,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
     A grant or a revoke speaks of one image and all its ``accounts``. The others speak of a resource share: all
     ``images`` and ``targets`` that are associated or disassociated. A share that has yet to be made has no id, but the
-    ``audience`` that it is made for.
+    ``audience`` that it is made for. ``within`` is the image's region where its shard has several.
     """
 
     action: Action
@@ -59,10 +59,16 @@ class Change(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     share: str = ""
     audience: str = ""
+    within: str = ""
     rules: tuple[str, ...] = ()
     why: str = ""
     gained: int = 0
     lost: int = 0
+
+    @property
+    def region(self) -> str:
+        """Where it is carried out."""
+        return self.within or self.shard.region
 
     def parts(self) -> frozenset[tuple[str, ...]]:
         """Everything that the change touches, each for itself, so that two plans can be compared."""

@@ -28,9 +28,12 @@ def direct_additions(
     remembered: tuple[RememberedRefusal, ...],
     missing: frozenset[str],
     free: int,
-    quota: int,
+    too_many: str,
 ) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
-    """Which of the missing accounts get a grant, and the refusals for the others. The image itself can be shared."""
+    """Which of the missing accounts get a grant, and the refusals for the others. The image itself can be shared.
+
+    ``too_many`` says how it is mended that there are more of them than ``free`` places.
+    """
     refusals = []
     for refusal in remembered:
         if now - refusal.at >= REFUSAL_STANDS:
@@ -45,12 +48,7 @@ def direct_additions(
         places = max(free, 0)
         chosen = tuple(_first(want.in_order, missing.__contains__, places))
         left_out = missing.difference(chosen)
-        remedy = (
-            f"the image can be shared with {quota} accounts; raise the quota «users that can be shared per custom "
-            "image» in Quota Center and quotas.accounts_per_image of the owner, or narrow the audience, or let the "
-            "rule use the directory (channel: auto)"
-        )
-        refusals.append(refused(image, want, "over-quota", left_out, remedy))
+        refusals.append(refused(image, want, "over-quota", left_out, too_many))
         return chosen, tuple(refusals)
     return tuple(sorted(missing)), tuple(refusals)
 
@@ -76,9 +74,13 @@ def refused_as_it_is(image: Image) -> tuple[Reason, str] | None:
     if image.status != "Available":
         return "not-available", f"its status is {image.status}; it is shared when it is Available"
     if image.encrypted:
-        return "encrypted-refused", remedy_of("encrypted-refused")
+        eds = image.shard.service == "eds"
+        return "encrypted-refused", _EDS_ENCRYPTED if eds else remedy_of("encrypted-refused")
     return None
 
+
+_EDS_ENCRYPTED = "Elastic Desktop Service shares no encrypted image: use an unencrypted copy"
+"""https://alibabacloud.com/help/en/wuying-workspace/share-or-unshare-a-custom-image"""
 
 _REMEDIES: dict[str, str] = {
     "not-own": "only its owner can share it: name an image of the owner, or copy it within the owner's account",

@@ -63,8 +63,9 @@ def _test(wanted: ImageSelector) -> Callable[[Image], bool]:
 
     def matches(image: Image) -> bool:
         return (
-            (not wanted.owners or image.shard.owner in wanted.owners)
-            and (not wanted.regions or image.shard.region in wanted.regions)
+            image.shard.service in wanted.services
+            and (not wanted.owners or image.shard.owner in wanted.owners)
+            and (not wanted.regions or image.region in wanted.regions)
             and (not wanted.ids or image.id in wanted.ids)
             and (not wanted.families or image.family in wanted.families)
             and (names is None or names.match(image.name) is not None)

@@ -24,6 +24,7 @@ from orgshare.decide.cuts import Cuts, Standing, cuts_of
 from orgshare.decide.decisions import ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Judged, Loss, ends_grant, judge, judge_stranger
+from orgshare.decide.places import Places, make_places
 from orgshare.decide.plan import MOST_ROWS, Finding, FindingKind, Pending, Reason, Refusal, finding_rows
 from orgshare.decide.refusals import direct_additions, reason_of_setback, refused, refused_as_it_is, remedy_of
 from orgshare.decide.shares import DEPLOYMENT, Wish, arrange, audience_key, is_ours, unseen, why_doubtful, with_unlisted
@@ -104,9 +105,10 @@ class Ground(Struct, frozen=True):
 
 
 def decide_shard(
-    run: Run, shard: Shard, cases: Sequence[Case], others: Mapping[str, Want]
+    run: Run, shard: Shard, cases: Sequence[Case], others: Mapping[str, Want], beside: Sequence[Image] = ()
 ) -> tuple[list[ImageDecision], ShardDecision]:
-    """Decide for all images of a shard that were read. Of ``others`` it is only known what is wanted.
+    """Decide for all images of a shard that were read. Of ``others`` it is only known what is wanted, and of those
+    ``beside`` only what their rows say.
 
     A row that would take what a person wants to stay does not leave, so everybody goes on by it: then nobody needs a
     direct grant instead, and one that was made for the change is one channel too many.
@@ -118,6 +120,7 @@ def decide_shard(
     if rejected:
         work = _Shard(run, shard, cases, others, kept=frozenset((cut.share, cut.entity) for cut in rejected))
         cuts = work.cuts().with_rejected(rejected, cuts)
+    work.places = make_places(run.facts.policy, shard, work.used(cases, cuts), beside, work.ledger)
     images = [work.decision(case, cuts) for case in cases]
     each = {
         index: directory_audience([run.audiences[index]], facts.policy, facts.organization, shard.owner)
@@ -166,7 +169,7 @@ class _Shard:
         facts = run.facts
         sharing = facts.sharing[shard]
         self.run, self.facts, self.shard = run, facts, shard
-        self.quota = facts.policy.owner(shard.owner).accounts_per_image
+        self.places = Places(facts.policy.owner(shard.owner).accounts_per_image)
         self.cases = {case.id: case for case in cases}
         self._grounds: dict[object, Ground] = {}
         self.ledger = settle_shares(facts.ledgers.get(shard, Ledger()), sharing.shares, facts.now, sharing.deleted)
@@ -257,9 +260,17 @@ class _Shard:
             found[case.id] = alike[key]
         return found
 
+    def used(self, cases: Sequence[Case], cuts: Cuts) -> Mapping[Image, int]:
+        """How many places each image takes when what is lost and can go is gone; only where images share them."""
+        if self.shard.service == "ecs":
+            return {}
+        return {case.image: self._image(case).stays(cuts) for case in cases}
+
     def decision(self, case: Case, cuts: Cuts) -> ImageDecision:
-        """What follows for an image."""
-        return self._image(case).decision(cuts)
+        """What follows for an image, which takes its places from what is left."""
+        decision = self._image(case).decision(cuts)
+        self.places.take(case.image, len(decision.grants))
+        return decision
 
     def _why_not_direct(self, case: Case) -> str:
         """Why the image stays in its resource shares, where somebody would have to go over to a direct grant and cannot
@@ -486,8 +497,23 @@ class _Image:
     def additions(self, missing: frozenset[str], freed: int = 0) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
         """Which of these accounts get a direct grant now, and why others do not."""
         remembered = self.work.ledger.refusals.get(self.case.id, ())
-        free = self.work.quota - len(self.direct) - len(self.under_way) + freed
-        return direct_additions(self.facts.now, self.want, self.image, remembered, missing, free, self.work.quota)
+        places = self.work.places
+        free = places.free(self.image, len(self.direct) + len(self.under_way) - freed)
+        return direct_additions(self.facts.now, self.want, self.image, remembered, missing, free, places.too_many())
+
+    def stays(self, cuts: Cuts) -> int:
+        """How many places the image takes when what is lost and can go is gone."""
+        redundant = self._redundant()
+        unwanted = self._unwanted(redundant)
+        losses = {**{loss.pair.account: loss for loss in cuts.losses.get(self.case.id, ())}, **unwanted.losses}
+        return len(self.direct) + len(self.under_way) - self._freed(unwanted, redundant, losses)
+
+    def _freed(self, unwanted: _Unwanted, redundant: frozenset[str], losses: Mapping[str, Loss]) -> int:
+        """How many grants go in this run."""
+        ending = self.ours - unwanted.lingering.keys() - unwanted.kept - redundant
+        return len(redundant & self.direct) + sum(
+            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending) for loss in losses.values()
+        )
 
     def decision(self, cuts: Cuts) -> ImageDecision:
         image, want = self.image, self.want
@@ -497,11 +523,7 @@ class _Image:
         for loss in cuts.losses.get(image.id, ()):
             losses.setdefault(loss.pair.account, loss)
         unwanted.by_mode.update(cuts.kept.get(image.id, {}))
-        ending = self.ours - unwanted.lingering.keys() - unwanted.kept - redundant
-        freed = len(redundant & self.direct) + sum(
-            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending) for loss in losses.values()
-        )
-        grants, asking, refusals = self._additions(freed)
+        grants, asking, refusals = self._additions(self._freed(unwanted, redundant, losses))
         return ImageDecision(
             image=image,
             rules=want.rules,
@@ -515,7 +537,7 @@ class _Image:
             + sum(a in want.everybody and a not in self.coverage.associated for a in self.direct),
             coverage=self.coverage,
             staying=self.staying,
-            quota=self.work.quota,
+            quota=self.work.places.quota,
             home=self.work.arrangement.homes.get(image.id, ""),
             grants=grants,
             losses=tuple(losses[account] for account in sorted(losses)),

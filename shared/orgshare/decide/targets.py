@@ -51,7 +51,7 @@ def trees_needed(policy: Policy) -> frozenset[str]:
     needed: set[str] = set()
     aside = frozenset(owner.account for owner in policy.owners) | {policy.directory.account}
     for rule in policy.rules:
-        if rule.channel == "direct" or _by_account(rule, policy.never, aside):
+        if not rule.by_directory or _by_account(rule, policy.never, aside):
             continue
         taken = (rule.audience.excluded, policy.never)
         broken = any(exclusion.folders or exclusion.accounts for exclusion in taken)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from orgshare.decide.audience import Resolved
 from orgshare.decide.targets import NO_AUDIENCE, DirectoryAudience, directory_audience
 from orgshare.policy.model import MODES, Mode, Policy
-from orgshare.words import NOBODY, Organization
+from orgshare.words import NOBODY, Organization, Service
 
 
 class Want(Struct, frozen=True):
@@ -43,14 +43,19 @@ class Want(Struct, frozen=True):
 
 
 def want(
-    policy: Policy, audiences: tuple[Resolved, ...], organization: Organization, rules: tuple[int, ...], owner: str
+    policy: Policy,
+    audiences: tuple[Resolved, ...],
+    organization: Organization,
+    rules: tuple[int, ...],
+    owner: str,
+    service: Service = "ecs",
 ) -> Want:
-    """What these rules want for an image of this owner."""
+    """What these rules want for an image of this owner, of a service: ``eds`` has direct grants only."""
     chosen = [audiences[index] for index in rules]
     shown = policy.mode == "observe"  # then the plan shows everything, and nothing is carried out
     in_force = [audience for audience in chosen if shown or audience.rule.mode != "observe"]
     adding = [audience for audience in in_force if not audience.frozen]
-    by_directory = [audience for audience in adding if audience.rule.channel != "direct"]
+    by_directory = [audience for audience in adding if audience.rule.channel != "direct" and service == "ecs"]
     everybody = _wanted(chosen) - {owner}
     addable = _wanted(adding) - {owner}
     return Want(

@@ -6,6 +6,10 @@ is refused for one account has served the others is not documented, nor what add
 refusal or a lost answer the grants are read before anything is sent again, removals and additions are sent apart, and
 a refused batch is halved until the account that caused it is named and the others are served.
 
+Of Elastic Desktop Service the console shares with one account at a time, and the API takes several: what a call that is
+refused for that says is not documented. So there, as long as no call with several was accepted, a refused one is sent
+again account by account; if all are served, the number was the cause, and the rest of the run goes one by one.
+
 What can go wrong: believing the call instead of the reading. So the outcome carries the reading that follows, and
 whoever records ownership goes by that.
 """
@@ -16,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orgshare.errors import ENDS_WORK, NoAnswer, OrgshareError, Refused, TryAgain
 from orgshare.observe.images import read_grants
@@ -49,10 +54,28 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimag
 Direction = Literal["add", "remove"]
 
 
+class Batches:
+    """How many accounts one call may have, found out during a run and kept for the rest of it."""
+
+    def __init__(self) -> None:
+        self.most = ACCOUNTS_A_CALL
+        self.doubted = True
+        """Whether no call with several accounts was accepted yet."""
+
+    def accepted(self, accounts: int) -> None:
+        """A call with so many accounts was accepted."""
+        self.doubted &= accounts < 2
+
+    def one_by_one(self) -> None:
+        """Several were refused together, and each alone was accepted."""
+        self.most = 1
+
+
 class Work(Struct, frozen=True):
     """What is to be done to one image: ``rows`` accounts have a grant now, ``quota`` accounts may have one.
 
-    Of ``covered`` accounts, which a resource share may reach, a row says nothing: it may be the share's.
+    Of ``covered`` accounts, which a resource share may reach, a row says nothing: it may be the share's. ``batches`` is
+    how many accounts a call takes, where that has to be found out.
     """
 
     image: str
@@ -61,6 +84,12 @@ class Work(Struct, frozen=True):
     rows: int
     quota: int
     covered: frozenset[str] = NOBODY
+    batches: Batches | None = None
+
+    def apart(self) -> tuple[Work, ...]:
+        """The removals, and the additions, as far as there are any."""
+        parts = (replace(self, add=()), replace(self, remove=()))
+        return tuple(part for part in parts if part.add or part.remove)
 
 
 class Outcome(Struct, frozen=True):
@@ -124,6 +153,19 @@ def carry_out(service: ImageService, work: Work) -> Outcome:
     )
 
 
+def both(first: Outcome, second: Outcome) -> Outcome:
+    """What became of one image's work that was done in two parts; the later reading counts."""
+    return replace(
+        second,
+        accepted=first.accepted | second.accepted,
+        revoked=first.revoked | second.revoked,
+        gone=(first.gone | second.gone) - first.revoked - second.revoked,
+        refused=(*first.refused, *second.refused),
+        unremovable=(*first.unremovable, *second.unremovable),
+        failed=first.failed or second.failed,
+    )
+
+
 def _calls(work: Work) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
     """The calls of one image: removals first and alone where both together would pass the quota, else both in one."""
     add, remove = list(_tens(work.add)), list(_tens(work.remove))
@@ -147,8 +189,16 @@ class _Sender:
         self._image = work.image
         self._covered = work.covered
         self._progress = progress
+        self._batches = work.batches
 
     def send(self, add: Sequence[str], remove: Sequence[str]) -> None:
+        most = self._batches.most if self._batches is not None else ACCOUNTS_A_CALL
+        if len(add) + len(remove) > 1 and most == 1:
+            for account in add:
+                self.send((account,), ())
+            for account in remove:
+                self.send((), (account,))
+            return
         try:
             self._call(add, remove)
         except Refused as error:
@@ -163,6 +213,8 @@ class _Sender:
 
     def _call(self, add: Sequence[str], remove: Sequence[str]) -> None:
         self._service.share(self._image, add=add, remove=remove)
+        if self._batches is not None:
+            self._batches.accepted(len(add) + len(remove))
         self._progress.accepted.update(add)
         self._progress.revoked.update(remove)
 
@@ -205,6 +257,9 @@ class _Sender:
         if len(accounts) == 1 or error.code in OF_THE_IMAGE:
             self._progress.note_refused(direction, accounts, error)
             return
+        if self._batches is not None and self._batches.doubted:
+            self._one_by_one(self._batches, direction, accounts)
+            return
         middle = (len(accounts) + 1) // 2
         for half in (accounts[:middle], accounts[middle:]):
             try:
@@ -213,3 +268,11 @@ class _Sender:
                 self._halve(direction, half, again)
             except NoAnswer as lost:
                 self._until_answered(direction, half, lost)
+
+    def _one_by_one(self, batches: Batches, direction: Direction, accounts: Sequence[str]) -> None:
+        """A refused batch where the number itself may be the cause: each account alone, the culprit among them too."""
+        for account in accounts:
+            self.send(*(((account,), ()) if direction == "add" else ((), (account,))))
+        place = self._progress.refused if direction == "add" else self._progress.unremovable
+        if not place.keys() & set(accounts):
+            batches.one_by_one()

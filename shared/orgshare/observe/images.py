@@ -6,17 +6,37 @@ A shard that cannot be listed is that shard's matter in the same way.
 
 from __future__ import annotations
 
-from orgshare.observe.listing import read_list
-from orgshare.ports import ImageService
+from collections.abc import Mapping
+
+from orgshare.errors import IncompleteRead, VendorError
+from orgshare.observe.listing import read_list, read_token_list
+from orgshare.ports import ImageAccess, ImageService, RegionalImages
 from orgshare.words import Grant, Image, Shard
 
 
-def list_images(service: ImageService, shard: Shard) -> tuple[Image, ...]:
-    """All own images of a shard, of every status. Raises ``VendorError`` or ``IncompleteRead``."""
-    return read_list(f"images of {shard}", service.images, lambda image: image.id)
+def list_images(service: ImageService, shard: Shard) -> tuple[tuple[Image, ...], Mapping[str, str]]:
+    """All own images of a shard, of every status, and the regions that could not be listed with the reason.
+
+    Raises ``VendorError`` or ``IncompleteRead`` where nothing of the shard could be.
+    """
+    if not isinstance(service, RegionalImages):
+        return read_list(f"images of {shard}", service.images, lambda image: image.id), {}
+    found: list[Image] = []
+    unread: dict[str, str] = {}
+    for region in service.regions():
+        try:
+            found += _list_region(service, shard, region)
+        except (VendorError, IncompleteRead) as error:
+            unread[region] = str(error)
+    return tuple(found), unread
 
 
-def read_grants(service: ImageService, image: str) -> tuple[Grant, ...]:
+def _list_region(service: RegionalImages, shard: Shard, region: str) -> tuple[Image, ...]:
+    what = f"images of {shard} in {region}"
+    return read_token_list(what, lambda token: service.images_in(region, token), lambda image: image.id)
+
+
+def read_grants(service: ImageAccess, image: str) -> tuple[Grant, ...]:
     """All direct grants of an image. Raises ``VendorError`` or ``IncompleteRead``."""
     return read_list(
         f"accounts that {image} is shared with", lambda page: service.grants(image, page), lambda g: g.account

@@ -134,15 +134,14 @@ def role_in(account: str) -> Form[str]:
     return read
 
 
-def choice(allowed: Sequence[W], later: Sequence[str] = ()) -> Form[W]:
-    """One of some words, the last of which is the placeholder; ``later`` are words not in this version."""
+def choice(allowed: Sequence[W]) -> Form[W]:
+    """One of some words, the last of which is the placeholder."""
 
     def read(value: Value) -> W:
         for word in allowed:
             if value.kind == "str" and value.raw == word:
                 return word
-        known = value.kind == "str" and value.raw in later
-        value.problem(f"{value.got} is not in this version" if known else f"got {value.got}", either(allowed))
+        value.problem(f"got {value.got}", either(allowed))
         return allowed[-1]
 
     return read

@@ -21,7 +21,9 @@ from orgshare.policy import forms, yaml_places
 from orgshare.policy.forms import Form
 from orgshare.policy.model import (
     ACCOUNTS_PER_IMAGE,
+    EDS_SHARES,
     MODES,
+    QUOTA_SCOPES,
     SETTLE,
     Audience,
     Channel,
@@ -34,10 +36,12 @@ from orgshare.policy.model import (
     Partner,
     Partners,
     Policy,
+    QuotaScope,
     Rule,
     Unmanaged,
 )
 from orgshare.policy.yaml_places import MAX_BYTES, Value, either, shown
+from orgshare.words import SERVICES, Service
 
 T = TypeVar("T")
 Fields = Mapping[str, Value]
@@ -45,6 +49,7 @@ Tags = tuple[tuple[str, frozenset[str]], ...]
 
 _RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", "site", "copy_to"), lambda _: None)
 _SELECTORS = ("ids", "name", "family", "tags")
+_ECS_ONLY = ("family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
 _MAY_BE_EMPTY = ("accounts", "partners")
 _CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
@@ -197,7 +202,7 @@ def _owner(value: Value) -> Owner:
         account,
         regions=_read(fields, "regions", _regions, None),
         role=_read(fields, "role", forms.role_in(account), None),
-        accounts_per_image=_read(fields, "quotas", _accounts_per_image, ACCOUNTS_PER_IMAGE),
+        **_read(fields, "quotas", _quotas, dict[str, Any]()),
     )
 
 
@@ -207,9 +212,14 @@ def _regions(value: Value) -> tuple[str, ...] | None:
     return _sorted(_some(value, "a list of region ids, such as [cn-hangzhou], or all"), forms.region_id)
 
 
-def _accounts_per_image(value: Value) -> int:
-    fields = _fields(value, optional=("accounts_per_image",))
-    return _read(fields, "accounts_per_image", forms.whole(least=1), ACCOUNTS_PER_IMAGE)
+def _quotas(value: Value) -> dict[str, Any]:
+    fields = _fields(value, optional=("accounts_per_image", "eds_shares", "eds_shares_per"))
+    scope: QuotaScope = _read(fields, "eds_shares_per", forms.choice(QUOTA_SCOPES), "account")
+    return {
+        "accounts_per_image": _read(fields, "accounts_per_image", forms.whole(least=1), ACCOUNTS_PER_IMAGE),
+        "eds_shares": _read(fields, "eds_shares", forms.whole(least=1), EDS_SHARES),
+        "eds_shares_per": scope,
+    }
 
 
 def _rules(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> tuple[Rule, ...]:
@@ -229,18 +239,23 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         "audience": "those who get them, such as {folders: [root]}",
     }
     fields = _fields(value, required=required, optional=("channel", "mode"))
+    images = _read(fields, "images", lambda images: _images(images, owners), ImageSelector())
     return Rule(
         name=_read(fields, "name", forms.text(required["name"]), ""),
-        images=_read(fields, "images", lambda images: _images(images, owners), ImageSelector()),
+        images=images,
         audience=_read(fields, "audience", _audience, Audience()),
-        channel=_read(fields, "channel", lambda channel: _channel(channel, kept), "auto"),
+        channel=_read(fields, "channel", lambda channel: _channel(channel, kept, images), "auto"),
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
         place=f"{value.document.source}:{value.line}",
     )
 
 
-def _channel(value: Value, kept: str) -> Channel:
+def _channel(value: Value, kept: str, images: ImageSelector) -> Channel:
     channel = forms.choice(_CHANNELS)(value)
+    if "eds" in images.services and value.kind == "str" and value.raw == "directory":
+        wrong = "directory cannot serve images of eds, which no resource share takes"
+        value.problem(wrong, "auto or direct (for eds both share directly)")
+        return channel
     if kept and value.kind == "str" and value.raw == "directory":
         wrong = f"directory cannot keep anything longer than it is wanted, and {kept} does"
         value.problem(wrong, "auto or direct (only direct grants can be kept)")
@@ -261,11 +276,15 @@ def _images(value: Value, owners: Sequence[Owner]) -> ImageSelector:
     fields = _fields(value, optional=("service", "owner", "region", *_SELECTORS))
     if len(value.document.problems) == before and not any(key in fields for key in _SELECTORS):
         value.problem("selects no images", f"at least one of {either(_SELECTORS)}")
-    # Checked and not kept: this version has one service.
-    _sorted(_one_or_more(fields, "service"), forms.choice(("ecs",), later=("eds",)))
+    named = _one_or_more(fields, "service")
+    services: frozenset[Service] = frozenset(map(forms.choice(SERVICES), named))
+    for key in _ECS_ONLY:
+        if key in fields and any(service.raw == "eds" for service in named):
+            fields[key].problem(f"images of eds have no {key}, so none would match", "ids or name")
     name = forms.text('the name of an image or a pattern, such as "golden-*"')
     owner, region = _one_or_more(fields, "owner"), _one_or_more(fields, "region")
     selector = ImageSelector(
+        services=services or ImageSelector().services,
         owners=frozenset(map(forms.account_id, owner)),
         regions=frozenset(map(forms.region_id, region)),
         ids=frozenset(map(forms.image_id, _one_or_more(fields, "ids"))),

@@ -11,6 +11,8 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from orgshare.words import Service
+
 Mode = Literal["observe", "add", "enforce"]
 Channel = Literal["auto", "directory", "direct"]
 Nested = Literal["unknown", "yes", "no"]
@@ -24,6 +26,17 @@ ACCOUNTS_PER_IMAGE = 50
 """Accounts that one custom image can be shared with unless Quota Center raised it.
 
 https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission
+"""
+
+
+QuotaScope = Literal["account", "region", "image"]
+
+QUOTA_SCOPES: tuple[QuotaScope, ...] = ("account", "region", "image")
+
+EDS_SHARES = 50
+"""Shares of images of Elastic Desktop Service that an account can make "in total", which reads as over all regions.
+
+https://alibabacloud.com/help/en/wuying-workspace/share-or-unshare-a-custom-image
 """
 
 
@@ -52,17 +65,26 @@ class DirectoryReader(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has."""
+    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has.
+
+    ``eds_shares`` is how many shares of images of Elastic Desktop Service fit together into all regions, into one, or
+    of one image (``eds_shares_per``). ``only`` is the one service that is looked at, where that is not every one that
+    the rules or the state name.
+    """
 
     account: str
     regions: tuple[str, ...] | None
     role: str | None = None
     accounts_per_image: int = ACCOUNTS_PER_IMAGE
+    eds_shares: int = EDS_SHARES
+    eds_shares_per: QuotaScope = "account"
+    only: Service | None = None
 
 
 class ImageSelector(Struct, frozen=True):
     """Which images a rule speaks of: every field that is not empty must match, any of its values will do."""
 
+    services: frozenset[Service] = frozenset({"ecs"})
     owners: frozenset[str] = frozenset()
     regions: frozenset[str] = frozenset()
     ids: frozenset[str] = frozenset()
@@ -114,6 +136,14 @@ class Rule(Struct, frozen=True):
     mode: Mode = "enforce"
     place: str = ""
 
+    @property
+    def by_directory(self) -> bool:
+        """Whether resource shares may serve what it selects: none takes an image of Elastic Desktop Service.
+
+        https://alibabacloud.com/help/en/resource-management/resource-sharing/user-guide/permissions-for-resource-sharing
+        """
+        return self.channel != "direct" and "ecs" in self.images.services
+
 
 class Limits(Struct, frozen=True):
     """When the guard holds: any limit that is passed holds; 0 is a limit of none.
@@ -158,6 +188,13 @@ class Policy(Struct, frozen=True):
             if owner.account == account:
                 return owner
         raise KeyError(account)
+
+    def desktops(self, account: str) -> bool:
+        """Whether images of an owner in Elastic Desktop Service are looked at because a rule speaks of them."""
+        only = self.owner(account).only
+        chosen = (rule.images for rule in self.rules if "eds" in rule.images.services)
+        spoken_of = any(not images.owners or account in images.owners for images in chosen)
+        return only == "eds" or (only is None and spoken_of)
 
     def at_most(self, mode: Mode) -> Policy:
         """This policy, no rule of which does more than ``mode`` allows."""

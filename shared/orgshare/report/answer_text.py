@@ -85,7 +85,7 @@ def explain_lines(explanation: Explanation, names: Names) -> list[Text]:
     """The answer, then everything that it rests on."""
     image, account = explanation.image, explanation.account
     rows: list[tuple[str, Cell]] = [
-        ("image", _spaced(image.id, names.image(image.id), f"({names.place(image.shard)})")),
+        ("image", _spaced(image.id, names.image(image.id), f"({names.place_of(image)})")),
         ("account", names.named_account(account)),
     ]
     rows += [("rule", f"{place.where()}: {_sign(place.wants)}, {place.why}") for place in explanation.places]
@@ -108,7 +108,7 @@ def explain_lines(explanation: Explanation, names: Names) -> list[Text]:
 def who_has_lines(planned: Planned, decision: ImageDecision, names: Names) -> list[Text]:
     """Everybody who can use one image, by channel; an account that has both is listed under both."""
     image = decision.image
-    head = line(Text(image.id, style=STRONG), f" {names.image(image.id)}".rstrip(), f", {names.place(image.shard)}")
+    head = line(Text(image.id, style=STRONG), f" {names.image(image.id)}".rstrip(), f", {names.place_of(image)}")
     everybody = " and everybody else: it is a community image" if image.public else ""
     lines = [head, Text(f"{counted(len(decision.has()), 'account')} can use it{everybody}")]
     direct = columns(_granted(planned, decision, names), indent=4)
@@ -170,7 +170,7 @@ def who_can_lines(planned: Planned, account: str, names: Names) -> list[Text]:
 
 def _placed(image: Image, names: Names) -> list[Cell]:
     shard = image.shard
-    return [image.id, names.image(image.id), f"{shard.service} {shard.region}", f"owner {shard.owner}"]
+    return [image.id, names.image(image.id), f"{shard.service} {image.region}", f"owner {shard.owner}"]
 
 
 def _way(way: Way, planned: Planned, account: str = "") -> str:

@@ -197,7 +197,7 @@ def change_row(change: Change) -> Document:
         "action": change.action,
         "service": change.shard.service,
         "owner": change.shard.owner,
-        "region": change.shard.region,
+        "region": change.region,
         "images": sorted(change.images),
         "accounts": sorted(change.accounts),
         "targets": sorted(change.targets),
@@ -342,7 +342,7 @@ def _image_row(planned: Planned, decision: ImageDecision) -> Document:
         "image": image.id,
         "service": image.shard.service,
         "owner": image.shard.owner,
-        "region": image.shard.region,
+        "region": image.region,
         "rules": sorted(names),
         "in_step": in_step(decision),
         "access": [

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from orgshare.policy.model import Policy
 from orgshare.way.planning import Planned
-from orgshare.words import Image, Organization, Shard
+from orgshare.words import Image, Organization
 
 LONGEST = 60
 
@@ -49,9 +49,13 @@ class Names(Struct, frozen=True):
         """The id of an image, an account or a target, with its name where it has one."""
         return f"{entity} {self.image(entity) or self.target(entity)}".rstrip()
 
-    def place(self, shard: Shard) -> str:
-        """Where a shard's images are, and whose."""
-        return f"{shard.service} {shard.region}, owner {self.named_account(shard.owner)}"
+    def place(self, service: str, region: str, owner: str) -> str:
+        """Where images are, and whose."""
+        return f"{service} {region}, owner {self.named_account(owner)}"
+
+    def place_of(self, image: Image) -> str:
+        """Where an image is, and whose."""
+        return self.place(image.shard.service, image.region, image.shard.owner)
 
 
 NO_NAMES = Names()

@@ -65,7 +65,7 @@ def risks_of(audience: Resolved, policy: Policy, folders: tuple[str, ...], accou
 
     ``folders`` are those of the image's targets, in words.
     """
-    if audience.rule.channel == "direct" or not folders:
+    if not audience.rule.by_directory or not folders:
         return ()
     found = []
     for key, exclusion in (

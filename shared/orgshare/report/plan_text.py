@@ -31,7 +31,6 @@ from orgshare.report.lines import (
     symbol,
 )
 from orgshare.report.names import Names
-from orgshare.words import Shard
 
 MOST = 8
 """So many accounts of a group, and so many rows of a section, before the rest is counted."""
@@ -193,7 +192,7 @@ def _share_block(
         if pairs:
             told = f"{counted(pairs, 'pair')} {'gained' if sign == GAINED else 'lost'}"
             counts.append(line("  ", symbol(sign, told)))
-    head = line(Text(title, style=STRONG), Text(f", {names.place(Shard('ecs', owner, region))}", style=QUIET))
+    head = line(Text(title, style=STRONG), Text(f", {names.place('ecs', region, owner)}", style=QUIET))
     return [head, *columns(rows, indent=2), *counts]
 
 
@@ -265,11 +264,10 @@ def _account_rows(
 def _image_line(image: str, names: Names, change: Document | None = None) -> Text:
     """An image with its name and place, as the change says it or else as it was read."""
     row = names.images.get(image)
-    shard = row.shard if row is not None else None
+    place = names.place_of(row) if row is not None else ""
     if change is not None and change["region"]:
-        shard = Shard(change["service"], change["owner"], change["region"])
-    place = f", {names.place(shard)}" if shard is not None else ""
-    return line(*_joined(_image(image, names)), Text(place, style=QUIET))
+        place = names.place(change["service"], change["region"], change["owner"])
+    return line(*_joined(_image(image, names)), Text(f", {place}" if place else "", style=QUIET))
 
 
 def _image(image: str, names: Names) -> tuple[Text, str]:

@@ -22,10 +22,11 @@ from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
 from orgshare.errors import Busy, OutOfTime, Paused, StopShard, VendorError
-from orgshare.execute.sharing import Outcome, Work, carry_out
+from orgshare.execute.sharing import Batches, Outcome, Work, both, carry_out
 from orgshare.focus import Focus
 from orgshare.guard import remember
 from orgshare.ledger import Ledger, Lost
+from orgshare.ports import ImageService
 from orgshare.record.history import write_history
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import absences, intended, reason_of, recorded, settled, settled_rows
@@ -194,8 +195,7 @@ def _with_lease(
         ledger = shares.create(ledger, lease)
         shares.fill()
         service = runtime.cloud.images(shard, before_write=lease.check)
-        works = _works(changes, decisions, planned)
-        outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
+        outcomes = _carried_out(runtime, service, _works(changes, decisions, planned))
         shares.empty()
         covered = {d.image.id: d.staying.sure for d in decisions}
         perhaps = {d.image.id: d.coverage.perhaps() for d in decisions}
@@ -220,6 +220,19 @@ def _with_lease(
         lease.let_go()
         raise
     return replace(result, stopped=next((error for error in result.errors() if isinstance(error, StopShard)), None))
+
+
+def _carried_out(runtime: Runtime, service: ImageService, works: list[Work]) -> tuple[Outcome, ...]:
+    """Do the work on all images of a shard. Where images share a quota, everything that goes makes room first."""
+    if not any(work.batches for work in works):
+        return tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
+    found: dict[str, Outcome] = {}
+    parts = [part for work in works for part in work.apart()]
+    for chosen in ([part for part in parts if part.remove], [part for part in parts if part.add]):
+        for outcome in runtime.executor.map(lambda work: carry_out(service, work), chosen):
+            before = found.get(outcome.image)
+            found[outcome.image] = outcome if before is None else both(before, outcome)
+    return tuple(found[image] for image in sorted(found))
 
 
 def _write_down(runtime: Runtime, planned: Planned, shard: Shard, ledger: Ledger) -> None:
@@ -264,6 +277,7 @@ def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], plan
             accounts[change.images[0]][change.action] = change.accounts
     by_id = {decision.image.id: decision for decision in decisions}
     readings = {r.image.id: r.grants for r in planned.looked.readings if r.grants is not None}
+    finding_out = Batches()
     return [
         Work(
             image=image,
@@ -272,6 +286,7 @@ def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], plan
             rows=len(readings[image]),
             quota=by_id[image].quota,
             covered=by_id[image].coverage.perhaps(),
+            batches=finding_out if by_id[image].image.shard.service == "eds" else None,
         )
         for image, wanted in sorted(accounts.items())
     ]

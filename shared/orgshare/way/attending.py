@@ -83,7 +83,7 @@ def _passes(runtime: Runtime, shard: Shard, marks: Marks, attended: Attended) ->
         waiting = _untried(runtime, shard, tried)
         if not waiting:
             return attended
-        if shard not in named_shards(runtime)[0]:
+        if shard not in named_shards(runtime, (shard,))[0]:
             with asking_the_state():
                 for each in waiting:
                     runtime.state.forget(each)

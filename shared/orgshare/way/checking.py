@@ -29,9 +29,9 @@ from orgshare.errors import (
     VendorError,
 )
 from orgshare.policy.model import Owner, Policy
-from orgshare.ports import Cloud, Directory, Notices, ObjectStore
+from orgshare.ports import Cloud, Directory, Notices, ObjectStore, PagedImages, RegionalImages
 from orgshare.record.state import check_directory, open_state
-from orgshare.words import Shard, counted
+from orgshare.words import Shard, counted, desktops_of
 
 Answer = TypeVar("Answer")
 
@@ -252,9 +252,57 @@ def _owner(
     for checks, answer in executor.map(lambda shard: _shard(cloud, shard, who), shards):
         sheet.checks += checks
         answers += answer
+    desktops = _desktops(sheet, cloud, owner, who, executor) if policy.desktops(owner.account) else False
     if regions:
-        _writes(sheet, policy, name, who)
+        _writes(sheet, policy, name, who, desktops=desktops)
     return tuple(answers)
+
+
+def _desktops(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who, executor: Executor) -> bool:
+    """Check an owner's Elastic Desktop Service in each region that has it; whether there is one."""
+    name = f"owner {owner.account} in Elastic Desktop Service:"
+    regions = sheet.attempt(
+        f"{name} ecd:DescribeRegions", lambda: cloud.desktop_regions(owner.account), who, told=", ".join
+    )
+    if regions is None:
+        sheet.not_tried(f"{name} ecd:DescribeImages", f"{name} ecd:DescribeRegions")
+    elif not regions:
+        why = "none of its regions has the service, and a rule speaks of images there"
+        sheet.failed(f"{name} regions", why, f"name a region that has it under owners of {owner.account}")
+    for checks in executor.map(lambda region: _desktops_in(cloud, owner.account, region, who), regions or ()):
+        sheet.checks += checks
+    return bool(regions)
+
+
+def _desktops_in(cloud: Cloud, owner: str, region: str, who: Who) -> list[Check]:
+    """Check one region of an owner's Elastic Desktop Service."""
+    sheet, name = Sheet(), f"owner {owner} in Elastic Desktop Service, {region}:"
+    images = cloud.images(desktops_of(owner))
+    if not isinstance(images, RegionalImages):
+        raise TypeError(f"{type(images).__name__} has no list for a region")
+    page = sheet.attempt(
+        f"{name} ecd:DescribeImages",
+        lambda: images.images_in(region, ""),
+        who,
+        told=lambda found: f"{counted(len(found.rows), 'image')} on the first page",
+    )
+    permission = f"{name} ecd:DescribeImagePermission"
+    if page is None:
+        sheet.not_tried(permission, f"{name} ecd:DescribeImages")
+        return sheet.checks
+    try:
+        for image in page.rows:
+            try:
+                images.grants(image.id, 1)
+            except Refused:
+                continue  # it was received: only its owner may ask
+            sheet.fine(permission, "works")
+            break
+        else:
+            sheet.fine(permission, f"not tried, because there is no own image yet: {who.name} needs it")
+    except (VendorError, CredentialsRefused):
+        sheet.attempt(permission, lambda: images.grants(image.id, 1), who)
+    return sheet.checks
 
 
 def _regions(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who) -> tuple[str, ...]:
@@ -280,6 +328,8 @@ def _shard(cloud: Cloud, shard: Shard, who: Who) -> tuple[list[Check], list[bool
     """Check one region of an owner, and what it answers about sharing."""
     sheet, name = Sheet(), f"owner {shard.owner} in {shard.region}:"
     images, shares = cloud.images(shard), cloud.shares(shard)
+    if not isinstance(images, PagedImages):
+        raise TypeError(f"{type(images).__name__} has no list with a total")
     page = sheet.attempt(
         f"{name} ecs:DescribeImages", lambda: images.images(1), who, told=lambda found: counted(found.total, "image")
     )
@@ -297,10 +347,11 @@ def _shard(cloud: Cloud, shard: Shard, who: Who) -> tuple[list[Check], list[bool
     return sheet.checks, [] if enabled is None else [enabled]
 
 
-def _writes(sheet: Sheet, policy: Policy, name: str, who: Who) -> None:
+def _writes(sheet: Sheet, policy: Policy, name: str, who: Who, *, desktops: bool) -> None:
     """Name what cannot be tried without changing something."""
+    direct = ("ecs:ModifyImageSharePermission", *(("ecd:ModifyImagePermission",) if desktops else ()))
     sharing = () if _all_direct(policy) else tuple(f"resourcesharing:{action}" for action in SHARING_WRITES)
-    needs = f"{who.name} in account {who.account} needs {', '.join(('ecs:ModifyImageSharePermission', *sharing))}"
+    needs = f"{who.name} in account {who.account} needs {', '.join((*direct, *sharing))}"
     why = "mode observe writes nothing; in any other" if policy.mode == "observe" else "it would change something:"
     sheet.fine(f"{name}: writing", f"not tried, {why} {needs}")
 
@@ -325,7 +376,7 @@ def _sharing(sheet: Sheet, policy: Policy, answers: Iterable[bool]) -> None:
 
 
 def _all_direct(policy: Policy) -> bool:
-    return all(rule.channel == "direct" for rule in policy.rules)
+    return not any(rule.by_directory for rule in policy.rules)
 
 
 # --- the state

@@ -10,7 +10,7 @@ listed is reported and left alone; an organization that cannot be read stops the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
@@ -34,18 +34,29 @@ from orgshare.errors import (
     StopRun,
     VendorError,
 )
-from orgshare.focus import Focus, Selection
+from orgshare.focus import Focus, Selection, all_of
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.images import list_images, read_grants
 from orgshare.observe.organization import read_organization, why_contradicted
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
-from orgshare.ports import Directory, ImageService, ShareService
+from orgshare.ports import Directory, ImageService, RegionalImages, ShareService
 from orgshare.record.state import ShardState, check_directory
 from orgshare.saw import View, view_of
 from orgshare.seen import Seen
 from orgshare.way.runtime import Runtime, asking_the_state
-from orgshare.words import NOBODY, Image, ImageReading, Incomplete, Organization, Shard, Sharing, is_folder
+from orgshare.words import (
+    EVERY_REGION,
+    NOBODY,
+    Image,
+    ImageReading,
+    Incomplete,
+    Organization,
+    Shard,
+    Sharing,
+    desktops_of,
+    is_folder,
+)
 
 ASKED_BY_ID = 20
 """Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
@@ -88,7 +99,9 @@ class Looked(Struct, frozen=True, kw_only=True):
 class _Listing(Struct, frozen=True):
     """One shard's images as far as the focus asks for them; ``error`` says why there are none.
 
-    ``absent`` and ``unread`` were asked for by their ids: they are not there, or could not be read, and why.
+    ``absent`` and ``unread`` were asked for by their ids: they are not there, or could not be read, and why. ``gaps``
+    are the regions of the shard that could not be listed, and why. In the ``left`` regions, which the policy does not
+    name, the ledger knows images.
     """
 
     shard: Shard
@@ -98,6 +111,8 @@ class _Listing(Struct, frozen=True):
     images: tuple[Image, ...] = ()
     absent: frozenset[str] = frozenset()
     unread: Mapping[str, str] = MappingProxyType({})
+    gaps: Mapping[str, str] = MappingProxyType({})
+    left: frozenset[str] = frozenset()
     error: str = ""
 
 
@@ -114,7 +129,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     audiences = resolve_all(policy, organization, now.date())
     select = selector(policy)
     _check_accounts(runtime, organization)
-    named, incomplete = named_shards(runtime)
+    named, incomplete = named_shards(runtime, remembered)
     shards = [shard for shard in named if focus.takes_shard(shard)]
     states = known | {shard: ShardState(Ledger(), 0) for shard in shards if shard not in known}
     followed = frozenset(shard for shard in shards if any(each.changed for each in focus.of_shard(shard)))
@@ -129,7 +144,9 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered)
     incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
     incomplete += [
-        Incomplete("shard", str(li.shard), f"{image}: {why}") for li in listings for image, why in li.unread.items()
+        Incomplete("shard", str(li.shard), f"{what}: {why}")
+        for li in listings
+        for what, why in (*li.unread.items(), *li.gaps.items())
     ]
     return Looked(
         organization=organization,
@@ -143,7 +160,10 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         readings=readings,
         unselected=unselected,
         passed_over=passed_over,
-        findings=_selection_findings(policy, listings, select) if everything and not incomplete else (),
+        findings=(
+            *(_selection_findings(policy, listings, select) if everything and not incomplete else ()),
+            *_left_regions(listings),
+        ),
         incomplete=tuple(incomplete),
         absent=frozenset[str]().union(*(li.absent for li in listings)),
         present=frozenset(image.id for li in listings for image in li.images),
@@ -176,7 +196,7 @@ def _what_changed(
             with asking_the_state():
                 views[saw.organization] = runtime.state.view(saw.organization)
         before = views[saw.organization]
-        whole = Selection(owners=frozenset({shard.owner}), regions=frozenset({shard.region}))
+        whole = all_of(shard)
         if before is None or saw.policy != runtime.policy.digest or shard.owner in now.changed(before):
             selections.append(whole)
         elif changed := now.changed(before):
@@ -247,10 +267,19 @@ def _check_accounts(runtime: Runtime, organization: Organization) -> None:
         )
 
 
-def named_shards(runtime: Runtime) -> tuple[list[Shard], list[Incomplete]]:
-    """The shards that the policy names, and the owners whose regions could not be read."""
+def named_shards(runtime: Runtime, remembered: Collection[Shard]) -> tuple[list[Shard], list[Incomplete]]:
+    """The shards that the policy names, and the owners whose regions could not be read.
+
+    An owner has a shard for Elastic Desktop Service if a rule speaks of such images of it, or if one did and the shard
+    is ``remembered``: what rules do not name any more has to be revoked there.
+    """
     shards, incomplete = [], []
     for owner in runtime.policy.owners:
+        desktops = desktops_of(owner.account)
+        if runtime.policy.desktops(owner.account) or (owner.only is None and desktops in remembered):
+            shards.append(desktops)
+        if owner.only == "eds":
+            continue
         try:
             regions = owner.regions if owner.regions is not None else runtime.cloud.regions(owner.account)
         except VendorError as error:
@@ -264,6 +293,8 @@ def named_shards(runtime: Runtime) -> tuple[list[Shard], list[Incomplete]]:
 def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _Listing:
     try:
         service = runtime.cloud.images(shard)
+        if shard.service == "eds":
+            return _list_desktops(focus, shard, service, ledger)
         shares = runtime.cloud.shares(shard)
         ours = {share: {e: entry.shared_time for e, entry in rows.items()} for share, rows in ledger.shares.items()}
         sharing = read_sharing(shares, shard, ledger.shares.keys() | ledger.made, ours)
@@ -272,12 +303,27 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
         if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
             found, _, unread = _ask_by_id(service, ids)
             return _Listing(shard, service, shares, sharing, found, unread=unread)
-        images = list_images(service, shard)
+        images, _ = list_images(service, shard)
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
         return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
     except (VendorError, IncompleteRead) as error:
         return _Listing(shard, None, error=str(error))
+
+
+def _list_desktops(focus: Focus, shard: Shard, service: ImageService, ledger: Ledger) -> _Listing:
+    """All images of an owner's Elastic Desktop Service, whatever is looked at: they have one quota together.
+
+    No resource share takes any of them. An image in a region that the policy does not name any more is as a shard that
+    it does not name: it stays ours, and a person is told.
+    """
+    regions = service.regions() if isinstance(service, RegionalImages) else ()
+    images, gaps = list_images(service, shard)
+    known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
+    found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
+    inside = tuple(image for image in found if image.region in regions)
+    left = frozenset(image.region for image in found) - {*regions}
+    return _Listing(shard, service, None, Sharing(), (*images, *inside), absent, unread, gaps, left)
 
 
 def _ask_by_id(
@@ -308,7 +354,7 @@ def _readings(
     covered: Mapping[Shard, Mapping[str, Coverage]],
 ) -> tuple[tuple[ImageReading, ...], tuple[Image, ...], tuple[Image, ...]]:
     """What was read of the images that the focus takes, those that it leaves out, and those of no rule and ledger."""
-    to_read: list[tuple[ImageService, Image]] = []
+    to_read: list[tuple[ImageService, Image, bool]] = []
     without_call: list[ImageReading] = []
     passed_over: list[Image] = []
     unselected: list[Image] = []
@@ -327,22 +373,27 @@ def _readings(
                 unselected.append(image)
             elif not any(_takes(selection, image, chosen, ledger, coverage) for selection in selections):
                 passed_over.append(image)
-            elif image.self_shared is False and not known:
+            elif image.self_shared is False and not known and image.shard.service == "ecs":
                 without_call.append(ImageReading(image, (), asked=False))
             else:
-                to_read.append((listing.service, image))
+                to_read.append((listing.service, image, known))
 
-    def read(item: tuple[ImageService, Image]) -> ImageReading:
-        service, image = item
+    def read(item: tuple[ImageService, Image, bool]) -> ImageReading:
+        service, image, known = item
         try:
             return ImageReading(image, read_grants(service, image.id))
         except (VendorError, IncompleteRead) as error:
+            if isinstance(error, Refused) and image.shard.service == "eds" and not known:
+                # Only its owner may ask who has an image, and no row says whose it is.
+                return ImageReading(replace(image, alias="others"), ())
             return ImageReading(image, None, str(error))
 
     return (*without_call, *runtime.executor.map(read, to_read)), tuple(passed_over), tuple(unselected)
 
 
 def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger, coverage: Coverage) -> bool:
+    if not selection.takes_region(image.region):
+        return False
     if selection.images and image.id not in selection.images:
         return False
     if selection.part is not None and crc32(image.id.encode()) % selection.part[1] != selection.part[0]:
@@ -383,7 +434,8 @@ def _selection_findings(policy: Policy, listings: tuple[_Listing, ...], select: 
                 listing
                 for listing in listings
                 if (not rule.images.owners or listing.shard.owner in rule.images.owners)
-                and (not rule.images.regions or listing.shard.region in rule.images.regions)
+                and listing.shard.service in rule.images.services
+                and (not rule.images.regions or listing.shard.region in (EVERY_REGION, *rule.images.regions))
             ]
             findings.append(Finding("unknown-id", image, "", _whose(rule.name, image, where)))
     used = {index for listing in listings for image in listing.images for index in select(image)}
@@ -392,6 +444,14 @@ def _selection_findings(policy: Policy, listings: tuple[_Listing, ...], select: 
             why = f"rule {rule.name} selects no image; if it should, correct its images"
             findings.append(Finding("selects-nothing", "", "", why))
     return tuple(findings)
+
+
+def _left_regions(listings: Iterable[_Listing]) -> Iterator[Finding]:
+    """Regions of a shard with something of ours that the policy does not name any more."""
+    for listing in listings:
+        for region in sorted(listing.left):
+            why = f"the state knows what was shared in {listing.shard} in {region}, which the policy does not name"
+            yield Finding("orphaned", "", "", f"{why}; nothing is done there; to end it, name the region again")
 
 
 def _whose(rule: str, image: str, where: list[_Listing]) -> str:

@@ -22,7 +22,7 @@ from orgshare.record.state import Waiting
 from orgshare.signals import Signal, merge
 from orgshare.way.applying import Applied, apply
 from orgshare.way.runtime import Runtime, asking_the_state
-from orgshare.words import Incomplete, Shard
+from orgshare.words import Incomplete, Shard, desktops_of
 
 PASSES = 5
 
@@ -111,6 +111,7 @@ def _shards(runtime: Runtime, focus: Focus) -> tuple[Shard, ...]:
 def _concerned(runtime: Runtime, focus: Focus) -> tuple[Shard, ...]:
     """The shards that a focus takes: those that the state knows, and those that the policy names before any run did."""
     named = {Shard("ecs", owner.account, region) for owner in runtime.policy.owners for region in owner.regions or ()}
+    named |= {desktops_of(o.account) for o in runtime.policy.owners if runtime.policy.desktops(o.account)}
     return tuple(sorted(shard for shard in named.union(runtime.state.shards()) if focus.takes_shard(shard)))
 
 

@@ -79,6 +79,7 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         ledgers=looked.ledgers(),
         sharing=looked.sharing,
         passed_over=looked.passed_over,
+        unselected=tuple(image for image in looked.unselected if image.shard.service == "eds"),
         proof=Proof(contradicted=looked.contradicted),
         now=now,
         state=runtime.state.beginning.id,

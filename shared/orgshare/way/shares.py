@@ -21,6 +21,7 @@ from orgshare.decide.shares import AUDIENCE, DEPLOYMENT, STATE, Joining
 from orgshare.errors import ENDS_WORK, NotPermitted, OrgshareError, Refused, VendorError
 from orgshare.execute.associating import ShareOutcome, associate, create_share, disassociate, unknown_rows
 from orgshare.ledger import Ledger
+from orgshare.ports import ShareService
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import associations_intended, associations_recorded, creation_recorded
 from orgshare.way.planning import Planned
@@ -49,7 +50,8 @@ class Shares:
 
     def __init__(self, runtime: Runtime, planned: Planned, shard: Shard, changes: Iterable[Change]) -> None:
         self._runtime, self._planned, self._shard = runtime, planned, shard
-        self._service = planned.looked.share_services[shard]  # reads; nothing is written before ``create``
+        self._service: ShareService
+        """Set by ``create``, before which nothing is written; nothing is done without a change."""
         self._reading = planned.looked.sharing[shard].shares
         self._decision = planned.decisions.shards[shard]
         changes = tuple(changes)
@@ -72,6 +74,8 @@ class Shares:
     def create(self, ledger: Ledger, lease: Lease) -> Ledger:
         """Create the shares that are missing, and record them with what is about to join them. May raise
         ``StopShard``. From here on everything is written as long as the lease allows."""
+        if not (self._creating or self._joining or self._leaving):
+            return ledger
         self._service = self._runtime.cloud.shares(self._shard, before_write=lease.check)
         if not self._creating:
             return ledger

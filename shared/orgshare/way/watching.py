@@ -38,7 +38,7 @@ from orgshare.way.look import asking_the_directory, named_shards
 from orgshare.way.passing import PASSES, breath
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.way.waking import Woken, wake
-from orgshare.words import Incomplete, Member, Organization, Shard, folders_on_paths
+from orgshare.words import EVERY_REGION, Incomplete, Member, Organization, Shard, folders_on_paths
 
 
 class Watched(Struct, frozen=True):
@@ -105,7 +105,9 @@ def due(runtime: Runtime) -> tuple[Mapping[Shard, Signal], tuple[Incomplete, ...
     with asking_the_directory():
         organization = read_organization(runtime.cloud.directory(), (), (), runtime.executor)
     check_directory(state, organization.id)
-    shards, incomplete = named_shards(runtime)
+    with asking_the_state():
+        remembered = state.shards()
+    shards, incomplete = named_shards(runtime, remembered)
     with asking_the_state():
         shards = [shard for shard in shards if not state.paused(shard)]
         waiting = dict(zip(shards, runtime.executor.map(state.waiting, shards), strict=True))
@@ -178,6 +180,8 @@ class _Audiences:
 def _may_select(rule: Rule, shard: Shard) -> bool:
     """Whether a rule can select an image of a shard."""
     images = rule.images
-    return (not images.owners or shard.owner in images.owners) and (
-        not images.regions or shard.region in images.regions
+    return (
+        shard.service in images.services
+        and (not images.owners or shard.owner in images.owners)
+        and (not images.regions or shard.region in (EVERY_REGION, *images.regions))
     )
