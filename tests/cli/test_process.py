@@ -134,6 +134,12 @@ def test_every_command_as_a_user_runs_it(deployment: Deployment) -> None:
     assert all(json.loads(line)["function"] for line in invoked.stderr.splitlines())
     assert run.access() == {"m-gold": {C, D}, "m-silver": {C, D}, "m-bronze": {C, D}}
     assert done(run("holds"), 0) == ["nothing is held"]
+    retired = run("retire", "m-gold", "--yes", "--json")
+    assert retired.returncode == 3
+    assert done(run("approve", json.loads(retired.stdout)["held"][0]["id"]), 0)
+    assert done(run("retire", "m-gold", "--yes"), 0)[-2].startswith("m-gold: nobody has it by any channel, so it can")
+    assert run.access() == {"m-gold": set(), "m-silver": {C, D}, "m-bronze": {C, D}}
+    assert done(run("retire", "m-gold", "--undo", "--yes"), 0)[0].startswith("m-gold: not retired any more")
 
 
 def test_the_directory_channel_over_the_network(deployment: Deployment) -> None:

@@ -83,6 +83,7 @@ def test_every_key_reaches_the_policy() -> None:
         limits=Limits(
             lost_pairs=100, lost_percent=10, departed_accounts=3, departed_percent=2.5, window=timedelta(hours=36)
         ),
+        retire=(("lifecycle", frozenset({"retired", "old"})),),
         source="policy.yaml",
         digest=read(SAMPLE).digest,
     )

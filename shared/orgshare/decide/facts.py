@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Policy
+from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.words import Image, ImageReading, Organization, Pair, Shard, Sharing
 
 
@@ -36,7 +37,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     folders that it was in before: a resource share may still reach it there. Of the images that were ``passed_over``
     only the rows are known, and not their grants. In a ``sweep`` every shard that was looked at was looked at whole.
     Pairs that are ``held`` are not lost now, and of these a person said of the ``rejected`` ones that they stay; pairs
-    that are ``released`` may be gained, because a person approved it.
+    that are ``released`` may be gained, because a person approved it. ``retired`` are the marks of images that a person
+    retired.
     """
 
     policy: Policy
@@ -55,3 +57,4 @@ class Facts(Struct, frozen=True, kw_only=True):
     held: frozenset[Pair] = frozenset()
     rejected: frozenset[Pair] = frozenset()
     released: frozenset[Pair] = frozenset()
+    retired: Retirements = NONE_RETIRED

@@ -40,7 +40,7 @@ FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
     "kept-by-mode", "observed-only", "orphaned", "selects-nothing", "double-shared", "channel-fallback",
     "channel-conflict", "foreign-deployment", "rejected", "direct-only", "kept-on-leave", "paused", "out-of-time",
-    "not-permitted",
+    "not-permitted", "retired",
 ]  # fmt: skip
 
 

@@ -41,8 +41,12 @@ from orgshare.words import (
     ResourceShare,
     Shard,
     Sharing,
+    counted,
     is_account,
 )
+
+FEW = 5
+"""So many accounts of a retired image are named in one line."""
 
 
 class Run(Struct, frozen=True):
@@ -61,11 +65,12 @@ class Run(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """One image, the grants that were read, and what is wanted."""
+    """One image, the grants that were read, and what is wanted. ``retired`` says who or what retired it."""
 
     image: Image
     grants: tuple[Grant, ...]
     want: Want
+    retired: str = ""
 
     @property
     def id(self) -> str:
@@ -524,6 +529,7 @@ class _Image:
             asking=asking,
             lingering=unwanted.lingering,
             kept=frozenset(unwanted.kept),
+            retired=self.case.retired,
             strangers=unwanted.strangers,
             refusals=refusals,
             findings=tuple(sorted(self._findings(unwanted, redundant))),
@@ -622,6 +628,8 @@ class _Image:
 
     def _findings(self, unwanted: _Unwanted, redundant: frozenset[str]) -> Iterable[Finding]:
         want, members = self.want, self.facts.organization.members
+        if self.case.retired and (has := self._who_has_it()):
+            yield Finding("retired", self.image.id, "", f"{self.case.retired}; {has}")
         for mode in sorted(set(unwanted.by_mode.values())):
             accounts = {account for account, by in unwanted.by_mode.items() if by == mode}
             yield from self._rows("kept-by-mode", accounts, f"not wanted any more; kept because the mode is {mode}")
@@ -651,6 +659,15 @@ class _Image:
         if self.case.id in self.work.stays:
             why = f"it stays in its resource share, because {self.work.stays[self.case.id]}"
             yield Finding("channel-conflict", self.image.id, "", why)
+
+    def _who_has_it(self) -> str:
+        """Of an image that is retired: who still has it by us, and who has it by somebody else."""
+        ours = self.ours | self.ground.shared
+        others = (self.direct | self.coverage.associated) - ours - {self.image.shard.owner}
+        said = [f"{_some(ours)} would lose it"] if ours else []
+        said += [f"{_some(others)} has it by somebody else" if len(others) == 1 else
+                 f"{_some(others)} have it by somebody else"] if others else []  # fmt: skip
+        return "; ".join(said)
 
     def _rows(self, kind: FindingKind, accounts: frozenset[str] | set[str], why: str) -> Iterable[Finding]:
         return finding_rows(kind, self.image.id, accounts, why)
@@ -683,6 +700,13 @@ class _Image:
             grants = "1 direct grant ends" if len(soon) == 1 else f"{len(soon)} direct grants end"
             status = f"{grants} once the resource share is sure to reach those accounts"
             yield Pending("", self.image.id, status, "")
+
+
+def _some(accounts: frozenset[str]) -> str:
+    """How many accounts, and the first of them."""
+    first = ", ".join(sorted(accounts)[:FEW])
+    more = f" and {len(accounts) - FEW} more" if len(accounts) > FEW else ""
+    return f"{counted(len(accounts), 'account')} ({first}{more})"
 
 
 def _wish(case: Case) -> Wish:

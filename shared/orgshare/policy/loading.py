@@ -112,7 +112,7 @@ def _policy(root: Value, base: Path | None) -> Policy:
         "owners": "the accounts whose images are shared: [{account: ..., regions: ..., role: ...}]",
         "rules": "a list of rules ([] where nothing is to be shared)",
     }
-    fields = _fields(root, required=required, optional=("never", "safety"))
+    fields = _fields(root, required=required, optional=("never", "retire", "safety"))
     _read(fields, "version", _version, None)
     mode: Mode = _read(fields, "mode", forms.choice(MODES), "enforce")
     state = _read(fields, "state", lambda value: _state(value, relative=base is not None), "")
@@ -131,6 +131,7 @@ def _policy(root: Value, base: Path | None) -> Policy:
         grace=safety.grace,
         on_leave=safety.on_leave,
         unmanaged=safety.unmanaged,
+        retire=_read(fields, "retire", _retire, ()),
         source=root.document.source,
     )
     return msgspec.structs.replace(policy, digest="" if root.document.problems else _digest(policy, state))
@@ -357,6 +358,12 @@ def _exclusion(value: Value) -> Exclusion:
         folders=frozenset(map(forms.folder_id, folders)),
         accept_moves=_read(fields, "accept_moves", forms.flag, default=False),
     )
+
+
+def _retire(value: Value) -> Tags:
+    """Which images are retired by their tags."""
+    fields = _fields(value, required={"tags": "the tags of images that are retired, such as {lifecycle: retired}"})
+    return _read(fields, "tags", _tags, ())
 
 
 def _tags(value: Value) -> Tags:

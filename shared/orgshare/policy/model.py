@@ -134,7 +134,7 @@ class Policy(Struct, frozen=True):
     ``state`` is the absolute path of a folder, or ``oss://bucket/prefix``. ``partners`` is whether the first grant of
     an image to a partner waits for approval. Direct grants stay for a time: those of an account that left the
     organization for ``on_leave`` (for good where it is ``None``), those of any other that is no longer wanted for
-    ``grace``.
+    ``grace``. An image with all the tags of ``retire`` is shared with nobody.
     """
 
     deployment: str
@@ -149,6 +149,7 @@ class Policy(Struct, frozen=True):
     grace: timedelta = timedelta()
     on_leave: timedelta | None = timedelta()
     unmanaged: Unmanaged = "keep"
+    retire: tuple[tuple[str, frozenset[str]], ...] = ()
     source: str = ""
     digest: str = ""
 
