@@ -172,6 +172,7 @@ class _Shard:
         sharing = facts.sharing[shard]
         self.run, self.facts, self.shard = run, facts, shard
         self.quota = facts.policy.owner(shard.owner).accounts_per_image
+        self.abroad = facts.policy.on_another_site(shard.owner)
         self.cases = {case.id: case for case in cases}
         self._grounds: dict[object, Ground] = {}
         self.ledger = settle_shares(facts.ledgers.get(shard, Ledger()), sharing.shares, facts.now, sharing.deleted)
@@ -492,7 +493,20 @@ class _Image:
         """Which of these accounts get a direct grant now, and why others do not."""
         remembered = self.work.ledger.refusals.get(self.case.id, ())
         free = self.work.quota - len(self.direct) - len(self.under_way) + freed
-        return direct_additions(self.facts.now, self.want, self.image, remembered, missing, free, self.work.quota)
+        return direct_additions(
+            self.facts.now,
+            self.want,
+            self.image,
+            remembered,
+            missing,
+            free,
+            self.work.quota,
+            elsewhere=self._on_another_site(),
+        )
+
+    def _on_another_site(self) -> frozenset[str]:
+        """Accounts that an image from the Marketplace cannot be shared with, as far as the policy says."""
+        return self.work.abroad if self.image.product_code else NOBODY
 
     def decision(self, cuts: Cuts) -> ImageDecision:
         image, want = self.image, self.want
@@ -537,8 +551,8 @@ class _Image:
         )
 
     def _redundant(self) -> frozenset[str]:
-        """Grants that go because sure coverage stays; none where the state is in doubt."""
-        if self.work.doubt:
+        """Grants that go because sure coverage stays; none where the state is in doubt, or of a community image."""
+        if self.work.doubt or self.image.public:
             return NOBODY
         by_hand = self.evident if self.facts.policy.unmanaged == "revoke" else NOBODY
         return (self.ours | by_hand) & self.staying.sure
@@ -556,7 +570,7 @@ class _Image:
         # Of those who go over to a direct grant, only an account without any row can be seen to get one.
         wait = frozenset(a for a in ground.moving if a in self.listed or a not in self.coverage.associated)
         missing = ground.missing - has - wait
-        asking = self._asking(missing)
+        asking = self._asking(missing - self._on_another_site())
         grants, refusals = self.additions(missing - asking, freed)
         unserved = ground.unserved - has
         if unserved:
@@ -582,6 +596,9 @@ class _Image:
         run, want, unwanted = self.work.run, self.want, _Unwanted()
         if self.work.doubt:
             unwanted.undecided |= (self.ours | self.ground.shared) - want.everybody
+            return unwanted
+        if self.image.public:  # its permissions cannot be changed while it is public, and they outlive that
+            unwanted.undecided |= self.ours - want.everybody
             return unwanted
         judged: dict[str, Judged] = {}
         for account in self.ours - redundant - want.everybody:
@@ -630,6 +647,12 @@ class _Image:
         want, members = self.want, self.facts.organization.members
         if self.case.retired and (has := self._who_has_it()):
             yield Finding("retired", self.image.id, "", f"{self.case.retired}; {has}")
+        if self.image.product_code and want.everybody:
+            why = "it comes from the Marketplace: whoever makes instances of it pays its fee there, if it has one"
+            yield Finding("billed", self.image.id, "", f"{why} (product {self.image.product_code})")
+        if self.image.public and (waiting := self.ours - want.everybody):
+            why = "not wanted any more; grants of a community image cannot be changed, so it goes when that is private"
+            yield from self._rows("community", waiting, why)
         for mode in sorted(set(unwanted.by_mode.values())):
             accounts = {account for account, by in unwanted.by_mode.items() if by == mode}
             yield from self._rows("kept-by-mode", accounts, f"not wanted any more; kept because the mode is {mode}")

@@ -16,6 +16,7 @@ Channel = Literal["auto", "directory", "direct"]
 Nested = Literal["unknown", "yes", "no"]
 Unmanaged = Literal["keep", "adopt", "revoke"]
 Partners = Literal["run", "hold"]
+Site = Literal["china", "international"]
 
 MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
 """From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
@@ -52,12 +53,16 @@ class DirectoryReader(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has."""
+    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has.
+
+    ``site`` is the vendor's site that the account belongs to, if the policy says so.
+    """
 
     account: str
     regions: tuple[str, ...] | None
     role: str | None = None
     accounts_per_image: int = ACCOUNTS_PER_IMAGE
+    site: Site | None = None
 
 
 class ImageSelector(Struct, frozen=True):
@@ -72,11 +77,15 @@ class ImageSelector(Struct, frozen=True):
 
 
 class Partner(Struct, frozen=True):
-    """An account outside the organization. ``until`` is the last day (UTC) on which it is wanted."""
+    """An account outside the organization. ``until`` is the last day (UTC) on which it is wanted.
+
+    ``site`` is the vendor's site that the account belongs to, if the policy says so.
+    """
 
     account: str
     name: str = ""
     until: date | None = None
+    site: Site | None = None
 
 
 class Exclusion(Struct, frozen=True):
@@ -159,6 +168,12 @@ class Policy(Struct, frozen=True):
             if owner.account == account:
                 return owner
         raise KeyError(account)
+
+    def on_another_site(self, owner: str) -> frozenset[str]:
+        """The partners that are on another of the vendor's sites than an owner, as far as the policy says so."""
+        site = self.owner(owner).site
+        partners = (partner for rule in self.rules for partner in rule.audience.partners)
+        return frozenset(p.account for p in partners if site and p.site and p.site != site)
 
     def at_most(self, mode: Mode) -> Policy:
         """This policy, no rule of which does more than ``mode`` allows."""

@@ -86,6 +86,8 @@ def _why_granted(planned: Planned, decision: ImageDecision, account: str, *, our
     if any(f.kind == "kept-by-mode" and f.image == pair.image and f.account in ("", account)
            for f in decision.findings):  # fmt: skip
         return "the mode keeps what it has: in mode enforce it goes"
+    if ours and decision.image.public:
+        return "it goes when the image is private again"
     if ours or account in decision.strangers:
         return "the next run takes it away"
     return "granted by somebody else: whoever granted it can unshare it"
