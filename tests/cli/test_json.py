@@ -30,7 +30,7 @@ ROWS = {
     "pending": ["share", "entity", "status", "since"],
     "incomplete": ["shard", "why"],
     "shards": ["shard", "read_at"],
-    "images": ["image", "service", "owner", "region", "rules", "in_step", "access"],
+    "images": ["image", "service", "owner", "region", "rules", "in_step", "access", "retired"],
     "access": ["image", "account", "channels"],
 }
 SUMMARY = ["images", "accounts", "wanted", "in_step", "gained", "lost"]

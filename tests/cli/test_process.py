@@ -166,6 +166,12 @@ def test_every_command_as_a_user_runs_it(apart: Deployment) -> None:
     assert all(json.loads(line)["function"] for line in invoked.stderr.splitlines())
     assert run.access() == {"m-gold": {C, D}, "m-silver": {C, D}, "m-bronze": {C, D}}
     assert run.here("holds") == ["nothing is held"]
+    retired = run("retire", "m-gold", "--yes", "--json")
+    assert retired.returncode == 3
+    run.here("approve", json.loads(retired.stdout)["held"][0]["id"])
+    assert run.here("retire", "m-gold", "--yes")[-2].startswith("m-gold: nobody has it by any channel, so it can")
+    assert run.access() == {"m-gold": set(), "m-silver": {C, D}, "m-bronze": {C, D}}
+    assert run.here("retire", "m-gold", "--undo", "--yes")[0].startswith("m-gold: not retired any more")
 
 
 def test_the_directory_channel_over_the_network(deployment: Deployment) -> None:

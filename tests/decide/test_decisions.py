@@ -219,7 +219,6 @@ def test_an_image_that_was_not_read_is_passed_over_whole() -> None:
         (image("gold", status="Deprecated"), "deprecated"),
         (image("gold", status="Creating"), "not-available"),
         (image("gold", status="UnAvailable"), "not-available"),
-        (image("gold", public=True), "community"),
         (image("gold", encrypted=True), "encrypted-refused"),
         (image("gold", alias="others"), "not-own"),
     ],
@@ -238,6 +237,15 @@ def test_a_refusal_stops_additions_only_never_revocations(one: object, reason: s
     assert [(r.reason, r.accounts, r.accounts_total) for r in gold.refusals] == [(reason, (B,), 1)]
     assert (gold.grants, lost(gold)) == ((), {C: True})
     assert decided(of)["silver"].grants == (A, B)
+
+
+def test_a_community_image_gets_nothing_and_loses_nothing() -> None:
+    """Its permissions cannot be changed: who is wanted is refused, who is not is named, and neither is a loss."""
+    of = facts(policy(PROD), reading(image("gold", public=True), A, C), known=ledger(gold=made(A, C)))
+    gold = decided(of)["gold"]
+    assert [(r.reason, r.accounts) for r in gold.refusals] == [("community", (B,))]
+    assert (gold.grants, gold.losses, gold.undecided) == ((), (), frozenset({C}))
+    assert [(f.kind, f.account) for f in gold.findings] == [("community", C)]
 
 
 def test_an_image_that_lacks_nobody_is_refused_nothing() -> None:

@@ -60,6 +60,8 @@ CHANGES = [
     ("on_leave: revoke", "on_leave: 1s"),
     ("unmanaged: keep", "unmanaged: adopt"),
     ("unmanaged: keep", "unmanaged: revoke"),
+    ("[retired, old]", "[retired]"),
+    ("lifecycle:", "life:"),
 ]
 
 

@@ -83,6 +83,7 @@ def test_every_key_reaches_the_policy() -> None:
         limits=Limits(
             lost_pairs=100, lost_percent=10, departed_accounts=3, departed_percent=2.5, window=timedelta(hours=36)
         ),
+        retire=(("lifecycle", frozenset({"retired", "old"})),),
         source="policy.yaml",
         digest=read(SAMPLE).digest,
     )
@@ -230,6 +231,21 @@ def test_the_policy_of_the_contract_is_accepted() -> None:
     assert problems(text) == []
     assert read(text).state == "oss://acme-orgshare/state"
     assert read(text).limits == Limits(window=timedelta(hours=24))
+
+
+def test_sites_reach_the_policy() -> None:
+    """Owners and partners may say on which of the vendor's sites they are; only two that are known can differ."""
+    text = edit("    quotas: {accounts_per_image: 60}", "    site: china")
+    text = edit('        - "2000000000000002"', '        - {account: "2000000000000002", site: international}', text)
+    text = edit("          name: Globex", "          site: china", text)
+
+    policy = read(text)
+
+    assert [owner.site for owner in policy.owners] == ["china", None]
+    assert policy.on_another_site("1000000000000002") == {"2000000000000002"}
+    assert policy.on_another_site("1000000000000003") == frozenset()
+    assert read(text).digest != read(text.replace("site: international", "site: china")).digest
+    assert read(text).digest != read(text.replace("    site: china\n", "    site: international\n", 1)).digest
 
 
 def test_root_may_be_named_by_its_id() -> None:

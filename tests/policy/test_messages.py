@@ -21,6 +21,7 @@ KEYS = """
     safety.hold_when.lost_pairs safety.hold_when.lost_percent safety.hold_when.window
     safety.hold_when.departed.accounts safety.hold_when.departed.percent
     safety.partners safety.grace safety.on_leave safety.unmanaged
+    owners[0].site retire retire.tags
 """
 
 
@@ -83,6 +84,20 @@ def test_a_region_that_no_owner_has_is_told() -> None:
         "policy.yaml:47: rules[1].images.region[1]: cn-wuhan is no region of its owners, so the rule would never match;"
         " expected ap-southeast-1, cn-beijing or cn-hangzhou"
     ]
+
+
+def test_a_partner_has_one_site() -> None:
+    """Two rules that put one partner on two sites contradict each other; a site that one leaves out is no other."""
+    partner = '{account: "2000000000000002", site: %s}'
+    text = SAMPLE.replace('- "2000000000000002"', f"- {partner % 'china'}")
+    other = text.replace("audience: {folders: [fd-shop]}", "audience: {partners: [%s]}" % partner)  # noqa: UP031
+
+    assert problems(other % "international") == [
+        "policy.yaml:46: rules[1]: partner 2000000000000002 has site international here, and china in rules[0] "
+        "(line 22); expected one site for each account"
+    ]
+    assert problems(other % "china") == []
+    assert problems(other.replace(", site: %s", "")) == []
 
 
 def test_a_wrong_owner_is_not_held_against_the_rules() -> None:

@@ -12,7 +12,7 @@ from tests.policy.samples import MINIMAL, SAMPLE, problems
 
 MIND = "expected well-formed YAML (mind indentation, quotes and brackets here and above)"
 TOO_MANY = f"more than {MAX_VALUES:,} values, aliases followed; expected fewer"
-KEYS = "a mapping with the keys version, deployment, mode, state, directory, owners, rules, never and safety"
+KEYS = "a mapping with the keys version, deployment, mode, state, directory, owners, rules, never, retire and safety"
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_status_lists_access_image_by_image() -> None:
     document = status_document(run)
     assert list(document) == ["images", "held", "refused", "findings", "pending", "incomplete", "shards"]
     gold = next(row for row in document["images"] if row["image"] == "m-gold")
-    assert list(gold) == ["image", "service", "owner", "region", "rules", "in_step", "access"]
+    assert list(gold) == ["image", "service", "owner", "region", "rules", "in_step", "access", "retired"]
     assert gold["access"] == [
         {"account": A, "channels": ["direct"], "managed": True},
         {"account": B, "channels": ["direct"], "managed": True},

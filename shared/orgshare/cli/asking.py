@@ -61,7 +61,7 @@ def status(terminal: Terminal, *, policy: str | None, **options: Any) -> int:
 @command
 def explain(terminal: Terminal, *, image: str, account: str, policy: str | None) -> int:
     """Whether ACCOUNT can use IMAGE, why, and how to change it."""
-    _check_ids(image, account)
+    check_ids(image, account)
     with opened(terminal, policy) as (runtime, _):
         with terminal.progress("reading the cloud"):
             planned, decision = look_at_image(runtime, image)
@@ -80,7 +80,7 @@ def who(terminal: Terminal, *, image: str | None, account: str | None, policy: s
     """Who can use IMAGE, or what --account can use."""
     if (image is None) == (account is None):
         raise click.UsageError("Give an IMAGE or --account ACCOUNT, one of the two.")
-    _check_ids(image, account)
+    check_ids(image, account)
     if image is not None:
         return _who_has(terminal, policy, image)
     return _who_can(terminal, policy, account or "")
@@ -110,7 +110,7 @@ def _who_can(terminal: Terminal, policy: str | None, account: str) -> int:
         return statuses.of_answer(document)
 
 
-def _check_ids(image: str | None, account: str | None) -> None:
+def check_ids(image: str | None, account: str | None) -> None:
     """Refuse what cannot be an id before the cloud is asked for it."""
     if image is not None and not (image and image.isascii() and image.isprintable() and not set(image) & set(" ,/")):
         raise click.UsageError(f"{image!r} is not the id of an image: such as m-bp1example.")

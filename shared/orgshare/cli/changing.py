@@ -19,6 +19,7 @@ import click
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
+from rich.text import Text
 
 from orgshare.cli import statuses
 from orgshare.cli.logs import logger
@@ -131,11 +132,23 @@ def apply(
         return carry_through(terminal, task, then=then, yes=yes, wait=wait, strict=strict)
 
 
+class Closing(Struct, frozen=True):
+    """What a report has besides: more keys, and lines at its end."""
+
+    document: Document
+    lines: tuple[Text | str, ...] = ()
+
+
+NOTHING_MORE = Closing({})
+
+
 class Task(Struct, frozen=True, kw_only=True):
     """A change of the cloud that a person asked for.
 
     ``make`` makes the plan, ``again`` the next one while it is waited for what is under way; both look at ``focus``.
-    ``waits`` are the signals that waited beside the shards before: a sweep follows them too.
+    ``waits`` are the signals that waited beside the shards before: a sweep follows them too. A ``question`` is asked
+    whether or not anything changes at once, ``agreed`` is called when a person agreed to it, and ``closing`` adds to
+    the report what has come of it.
     """
 
     runtime: Runtime
@@ -145,6 +158,9 @@ class Task(Struct, frozen=True, kw_only=True):
     focus: Focus
     why: str
     waits: Waits = MappingProxyType({})
+    question: str = ""
+    agreed: Callable[[], None] = lambda: None
+    closing: Callable[[Applied], Closing] = lambda _: NOTHING_MORE
 
 
 def carry_through(
@@ -160,12 +176,15 @@ def carry_through(
         if then is not None:
             _check_same(f"{then[0]}: the plan", then[1], document)
         terminal.show(*plan_lines(document, names_of(planned)))
-        if document["changes"] and not yes and document["mode"] != "observe":
+        observing = document["mode"] == "observe"
+        if (document["changes"] or task.question) and not yes and not observing:
             agreed = _agreed(terminal, task, planned, document)
             if agreed is None:
                 terminal.show("nothing was done")
                 return statuses.DUE
             planned = agreed
+        if not observing:
+            task.agreed()
     except StopRun as error:
         report = not_applied_document(_unread(runtime, error), calls=runtime.cloud.calls())
         return stopped(terminal, error, report)
@@ -174,11 +193,14 @@ def carry_through(
     if unattended and runtime.policy.mode != "observe":
         with terminal.progress("looking for signals that came meanwhile"):
             applied = go_on(runtime, NOTHING, task.focus, applied, task.waits)
-    report = apply_document(applied, calls=runtime.cloud.calls())
+    with terminal.progress("looking at what has come of it"):
+        closing = task.closing(applied)
+    report = {**apply_document(applied, calls=runtime.cloud.calls()), **closing.document}
     log = logger(debug=terminal.debug, run=runtime.run)
     keep_report(runtime, applied, report, why=[task.why], began=began, log=log)
     terminal.show("")
-    terminal.answer(report, outcome_lines(report, names_of(applied.planned), shown=document))
+    lines = outcome_lines(report, names_of(applied.planned), shown=document)
+    terminal.answer(report, [*lines, *([""] if closing.lines else []), *closing.lines])
     return statuses.of_apply(report, strict=strict)
 
 
@@ -197,10 +219,11 @@ def _agreed(terminal: Terminal, task: Task, planned: Planned, document: Document
     """The plan that a person agreed to; if the answer took long it is made anew, and has to be the same."""
     summary = document["summary"]
     asked = time.monotonic()
-    if not terminal.ask(
+    question = (
         f"carry out {counted(len(document['changes']), 'change')}: "
         f"{counted(summary['gained'], 'pair')} gained, {summary['lost']} lost?"
-    ):
+    )
+    if not terminal.ask(f"{task.question}; {question}" if task.question else question):
         return None
     if time.monotonic() - asked <= STALE_AFTER:
         return planned

@@ -1,8 +1,12 @@
-"""``release`` and ``retire``: what is to become of a shard that the policy does not name any more.
+"""``release`` and ``retire``: what is to become of what orgshare shared and is to share no more.
 
-Such a shard is reported as orphaned in every run until a person decides. ``release`` forgets that anything there is
-ours: what is shared stays shared. ``retire`` ends everything of ours there, with the guard as always. What can go wrong
-is forgetting what is still looked after: so a shard of the policy is not released.
+``retire IMAGE`` takes one image out of every channel, so that it can be deleted, and remembers it, so that no later run
+shares it again. A shard that the policy does not name any more is reported as orphaned in every run until a person
+decides: ``release`` forgets that anything there is ours, and what is shared stays shared; ``retire --shard`` ends
+everything of ours there. Both retire with the guard as always.
+
+What can go wrong is forgetting what is still looked after: so a shard of the policy is not released. And an image that
+is retired while nobody can say so: the mark is written only once its plan could be made, and everybody is told of it.
 """
 
 from __future__ import annotations
@@ -13,15 +17,21 @@ import click
 from msgspec.structs import replace
 
 from orgshare.cli import statuses
-from orgshare.cli.changing import Task, carry_through
+from orgshare.cli.asking import check_ids
+from orgshare.cli.changing import Closing, Task, carry_through
 from orgshare.cli.pausing import ShardName, names_shard
 from orgshare.cli.running import Terminal, command, opened, opened_state, policy_option, who_runs
-from orgshare.errors import ConfigurationError
-from orgshare.focus import EVERYTHING
+from orgshare.errors import ConfigurationError, OrgshareError
+from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Owner, Policy
+from orgshare.report.names import names_of
+from orgshare.report.retiring import blockers, retired_document, retired_lines
+from orgshare.retired import Retirement
+from orgshare.way.applying import Applied
+from orgshare.way.asking import check_images, look_at_image
 from orgshare.way.planning import Planned, make_plan
-from orgshare.way.runtime import Runtime
+from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.wiring import new_run
 from orgshare.words import EVERY_REGION, Shard, counted
 
@@ -51,19 +61,114 @@ def release(terminal: Terminal, *, shard: Shard, yes: bool, policy: str | None) 
 
 
 @click.command()
-@click.option("--shard", metavar="SHARD", type=ShardName(), required=True, help="The shard, such as ecs/OWNER/REGION.")
-@click.option("--role", metavar="ARN", help="The role in the owner's account, if the policy does not name the owner.")
+@click.argument("image", metavar="[IMAGE]", required=False)
+@click.option("--undo", is_flag=True, help="Let IMAGE be shared again.")
+@click.option("--reason", metavar="TEXT", default="", help="Why IMAGE is retired; it is kept with the mark.")
+@click.option("--shard", metavar="SHARD", type=ShardName(), help="An orphaned shard, such as ecs/OWNER/REGION.")
+@click.option("--role", metavar="ARN", help="The role in that shard's owner, if the policy does not name the owner.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--wait", metavar="SECONDS", type=click.FloatRange(min=0), default=0.0, help="Go on until nothing is pending."
 )
 @policy_option
 @command
-def retire(terminal: Terminal, *, shard: Shard, role: str | None, yes: bool, wait: float, policy: str | None) -> int:
-    """End everything of ours in an orphaned SHARD. The guard holds what is much; approve it and retire again."""
+def retire(
+    terminal: Terminal,
+    *,
+    image: str | None,
+    undo: bool,
+    reason: str,
+    shard: Shard | None,
+    role: str | None,
+    yes: bool,
+    wait: float,
+    policy: str | None,
+) -> int:
+    """Take IMAGE out of every channel, so that it can be deleted; or end everything of ours in an orphaned --shard.
+
+    The guard holds what is much; approve it and retire again. IMAGE stays retired until --undo.
+    """
+    if (image is None) == (shard is None):
+        raise click.UsageError("Give an IMAGE or --shard SHARD, one of the two.")
+    if shard is not None and (undo or reason):
+        raise click.UsageError("--undo and --reason are for an IMAGE.")
+    if image is not None and role is not None:
+        raise click.UsageError("--role is for a --shard: the owner of an image is in the policy.")
     if not yes and (terminal.json or not sys.stdin.isatty()):
         raise click.UsageError("retire asks before it changes anything: here it needs --yes.")
+    if shard is not None:
+        return _retire_shard(terminal, shard, role=role, yes=yes, wait=wait, policy=policy)
+    check_ids(image or "", None)
+    if undo:
+        return _take_back(terminal, image or "", yes=yes, policy=policy)
+    return _retire_image(terminal, image or "", reason=reason, yes=yes, wait=wait, policy=policy)
 
+
+def _retire_image(terminal: Terminal, image: str, *, reason: str, yes: bool, wait: float, policy: str | None) -> int:
+    with opened(terminal, policy) as (runtime, settings):
+        mark = Retirement(runtime.now(), who_runs(), reason)
+        focus = Focus((Selection(images=frozenset({image})),))
+
+        def make() -> Planned:
+            with terminal.progress("reading the cloud"):
+                planned = make_plan(runtime, focus, retiring={image: mark})
+                check_images(planned, [image])
+            return planned
+
+        def remember() -> None:
+            with asking_the_state():
+                runtime.state.update_retired(lambda marks: {image: mark, **marks}, run=runtime.run)
+
+        task = Task(
+            runtime=runtime,
+            settings=settings,
+            make=make,
+            again=make,
+            focus=focus,
+            why=f"orgshare retire {image} by {who_runs()}",
+            question=f"retire {image}, so that no run shares it any more",
+            agreed=remember,
+            closing=lambda applied: _what_is_in_the_way(runtime, image, applied),
+        )
+        return carry_through(terminal, task, then=None, yes=yes, wait=wait, strict=False)
+
+
+def _what_is_in_the_way(runtime: Runtime, image: str, applied: Applied) -> Closing:
+    """What still shares an image after the run, by a reading of its own."""
+    if runtime.policy.mode == "observe":
+        return Closing(
+            {}, (f"{image} is not retired: mode observe writes nothing, neither to the cloud nor the state",)
+        )
+    try:
+        planned, decision = look_at_image(runtime, image)
+    except OrgshareError as error:
+        why = f"what still shares it cannot be read: {error}"
+        return Closing({"retired": {"image": image, "deletable": False, "blocked_by": [], "why": why}}, (why,))
+    found = blockers(planned, decision)
+    lines = retired_lines(decision.image, found, names_of(applied.planned, decision.image))
+    return Closing({"retired": retired_document(decision.image, decision.retired, found)}, lines)
+
+
+def _take_back(terminal: Terminal, image: str, *, yes: bool, policy: str | None) -> int:
+    """End the mark of an image: the next run shares it again as the rules say."""
+    _, state = opened_state(terminal, policy)
+    mark = state.retired().get(image)
+    if mark is None:
+        raise ConfigurationError(
+            f"image {image}: nobody retired it with this command; if a tag of it does, take the tag away"
+        )
+    if not yes and not terminal.ask(f"{image} is {mark}; share it again as the rules say?"):
+        terminal.show("nothing was done")
+        return statuses.DUE
+    state.update_retired(lambda marks: {i: of for i, of in marks.items() if i != image}, run=new_run())
+    said = f"{image}: not retired any more; the next run shares it as the rules say, «orgshare apply» at once"
+    terminal.answer({"retired": {"image": image, "undone": True, "why": str(mark)}}, [said])
+    return statuses.FINE
+
+
+def _retire_shard(
+    terminal: Terminal, shard: Shard, *, role: str | None, yes: bool, wait: float, policy: str | None
+) -> int:
     def only_that(of: Policy) -> Policy:
         _check_orphaned(of, shard)
         known = next((owner for owner in of.owners if owner.account == shard.owner), Owner(shard.owner, ()))

@@ -18,7 +18,7 @@ from orgshare.decide.coverage import Reach
 from orgshare.decide.decisions import Decisions, ImageDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.plan import Finding
-from orgshare.decide.selection import selector
+from orgshare.decide.selection import selector, why_retired
 from orgshare.decide.shard import Case, Run, decide_shard
 from orgshare.decide.wants import Want, want
 from orgshare.words import Image, Incomplete, Shard
@@ -28,7 +28,7 @@ def decide(facts: Facts) -> Decisions:
     """Decide for every image that was read."""
     policy, organization = facts.policy, facts.organization
     audiences = resolve_all(policy, organization, facts.now.date())
-    select = selector(policy)
+    select = selector(policy, facts.retired)
     everybody = frozenset(organization.members)
     in_place = everybody - facts.elsewhere.keys()  # who moved lately has yet to arrive, whoever else is only new to us
     run = Run(
@@ -65,7 +65,8 @@ def decide(facts: Facts) -> Decisions:
             beside[image.shard].append(image)
             others[image.shard][image.id] = wanted(image)
         else:
-            cases[image.shard].append(Case(image, reading.grants, wanted(image)))
+            retired = why_retired(policy, facts.retired, image)
+            cases[image.shard].append(Case(image, reading.grants, wanted(image), retired))
     images: list[ImageDecision] = []
     shards = {}
     for shard in sorted(cases.keys() | _with_shares(facts)):

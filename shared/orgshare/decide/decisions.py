@@ -33,7 +33,7 @@ class ImageDecision(Struct, frozen=True, kw_only=True):
     times. ``quota`` is the number of accounts that the image can be shared with directly. ``home`` is the share that
     it is in or joins. ``asking`` are partners that would get their first grant of the image if a person approves.
     ``lingering`` are accounts that nobody wants any more and that keep a grant of ours until the time given with them,
-    ``kept`` those that keep it for good, because they left.
+    ``kept`` those that keep it for good, because they left. ``retired`` says who or what retired the image.
     """
 
     image: Image
@@ -56,6 +56,7 @@ class ImageDecision(Struct, frozen=True, kw_only=True):
     asking: tuple[str, ...] = ()
     lingering: Mapping[str, datetime] = MappingProxyType({})
     kept: frozenset[str] = NOBODY
+    retired: str = ""
     strangers: Mapping[str, str] = MappingProxyType({})
     refusals: tuple[Refusal, ...] = ()
     findings: tuple[Finding, ...] = ()

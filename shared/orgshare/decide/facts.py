@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Policy
+from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.words import Image, ImageReading, Organization, Pair, Shard, Sharing
 
 
@@ -37,7 +38,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     only the rows are known, and not their grants, nor of the ``unselected`` ones.
     In a ``sweep`` every shard that was looked at was looked at whole.
     Pairs that are ``held`` are not lost now, and of these a person said of the ``rejected`` ones that they stay; pairs
-    that are ``released`` may be gained, because a person approved it.
+    that are ``released`` may be gained, because a person approved it. ``retired`` are the marks of images that a person
+    retired.
     """
 
     policy: Policy
@@ -57,3 +59,4 @@ class Facts(Struct, frozen=True, kw_only=True):
     held: frozenset[Pair] = frozenset()
     rejected: frozenset[Pair] = frozenset()
     released: frozenset[Pair] = frozenset()
+    retired: Retirements = NONE_RETIRED

@@ -18,12 +18,13 @@ from msgspec import Struct
 
 from orgshare.decide.audience import Resolved
 from orgshare.decide.facts import Facts, Proof
+from orgshare.decide.selection import why_retired
 from orgshare.decide.wants import Want, most_careful
 from orgshare.ledger import Entry, Kind
 from orgshare.policy.model import Mode
 from orgshare.words import Image, Organization, Pair, Shard, is_image
 
-Cause = Literal["departed", "audience", "partner", "image", "unmanaged", "channel"]
+Cause = Literal["departed", "audience", "partner", "image", "retired", "unmanaged", "channel"]
 
 
 class Loss(Struct, frozen=True, kw_only=True):
@@ -89,14 +90,18 @@ def foreseen(facts: Facts, audiences: Iterable[Resolved], looked_at: Container[S
             if of_image not in unwanted:
                 known = [of_rule[rule] for rule in of_image[1] if rule in of_rule] or of_rule.values()
                 unwanted[of_image] = reached.difference(*(audience.wanted for audience in known))
-            given += [(image, account, of_image[1]) for account in unwanted[of_image]]
+            lost = reached if image in facts.retired else unwanted[of_image]
+            given += [(image, account, of_image[1]) for account in lost]
         for image, account, rules in given:
             # A rule that is gone may have got another name: then nobody knows yet which rules speak of the image.
             known = [of_rule[rule] for rule in rules if rule in of_rule] or of_rule.values()
-            if any(a.frozen or a.rule.mode != "enforce" or account in a.wanted for a in known):
+            kept = any(a.rule.mode != "enforce" for a in known)
+            wanted = image not in facts.retired and any(a.frozen or account in a.wanted for a in known)
+            if kept or wanted:
                 continue
             partner = ledger.entries(image)[account].kind == "partner" if account in ledger.entries(image) else False
             cause: Cause = "audience" if partner or account in whole else "departed"
+            cause = "retired" if image in facts.retired else cause
             found[Pair(image, account)] = Loss(
                 pair=Pair(image, account), shard=shard, cause=cause, proven=False, rules=rules
             )
@@ -125,16 +130,18 @@ def judge(
 
     ``modes`` and ``frozen`` are of all rules of the policy, by name.
     """
-    if want.frozen or frozen.intersection(rules):
+    retired = bool(why_retired(facts.policy, facts.retired, image))
+    if not retired and (want.frozen or frozen.intersection(rules)):
         return UNDECIDED
     former = [modes[name] for name in rules if name in modes]
     mode = want.mode if facts.policy.mode == "observe" else most_careful([want.mode, *former], want.mode)
     if mode != "enforce":
         return Judged(kept_by=mode)
     organization = facts.organization
-    cause = _cause(organization, want, kind, account)
+    cause: Cause = "retired" if retired else _cause(organization, want, kind, account)
     on_image = not want.rules or not set(want.names).issuperset(rules)
-    on_listing = cause != "image" and account != organization.management
+    on_image = on_image and image.id not in facts.retired  # that is a person's word, and no reading of the image
+    on_listing = cause not in ("image", "retired") and account != organization.management
     return Judged(
         Loss(
             pair=Pair(image.id, account),

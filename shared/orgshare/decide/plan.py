@@ -33,14 +33,14 @@ FIRST_ACCOUNTS = 100
 Reason = Literal[
     "not-own", "not-available", "deprecated", "community", "encrypted-with-service-key", "encrypted-without-role",
     "encrypted-refused", "marketplace-across-sites", "over-quota", "account-refused", "refused",
-    "sharing-not-enabled", "owner-outside", "share-quota", "association-failed",
+    "sharing-not-enabled", "owner-outside", "share-quota", "association-failed", "across-sites",
 ]  # fmt: skip
 
 FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
     "kept-by-mode", "observed-only", "orphaned", "selects-nothing", "double-shared", "channel-fallback",
     "channel-conflict", "foreign-deployment", "rejected", "direct-only", "kept-on-leave", "paused", "out-of-time",
-    "not-permitted",
+    "not-permitted", "retired", "billed", "community",
 ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ _CAUSES: Mapping[Cause, str] = MappingProxyType(
         "audience": "no longer in the audience of a rule",
         "partner": "no longer named by a rule",
         "image": "no rule selects the image any more",
+        "retired": "the image is retired",
         "unmanaged": "granted by somebody else and wanted by no rule",
         "channel": "changed to a direct grant",
     }

@@ -15,7 +15,13 @@ from typing import get_args
 from orgshare.decide.plan import Reason, Refusal, first_accounts
 from orgshare.decide.wants import Want
 from orgshare.ledger import RememberedRefusal
-from orgshare.words import Image
+from orgshare.words import NOBODY, Image
+
+ACROSS_SITES: Reason = "marketplace-across-sites"
+"""An image that comes from the Marketplace is not shared between the China site and the International site.
+
+https://www.alibabacloud.com/help/doc-detail/25463.htm
+"""
 
 REFUSAL_STANDS = timedelta(minutes=15)
 """How long a refusal of the cloud is believed before the same grant is tried again."""
@@ -29,20 +35,27 @@ def direct_additions(
     missing: frozenset[str],
     free: int,
     too_many: str,
+    *,
+    elsewhere: frozenset[str] = NOBODY,
 ) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     """Which of the missing accounts get a grant, and the refusals for the others. The image itself can be shared.
 
-    ``too_many`` says how it is mended that there are more of them than ``free`` places.
+    ``too_many`` says how it is mended that there are more of them than ``free`` places; ``elsewhere`` are accounts on
+    another of the vendor's sites, with which this image cannot be shared.
     """
     refusals = []
+    if apart := missing & elsewhere:
+        refusals.append(refused(image, want, ACROSS_SITES, apart, remedy_of(ACROSS_SITES)))
+        missing -= apart
     for refusal in remembered:
         if now - refusal.at >= REFUSAL_STANDS:
             continue
         concerned = missing.intersection(refusal.accounts) if refusal.accounts else missing
         if concerned:
             again = (refusal.at + REFUSAL_STANDS).strftime("%H:%M")
-            remedy = f"{remedy_of(refusal.reason)}; the cloud said {refusal.code}; tried again after {again} UTC"
-            refusals.append(refused(image, want, reason_named(refusal.reason), concerned, remedy))
+            reason = _reason(refusal, image)
+            remedy = f"{remedy_of(reason)}; the cloud said {refusal.code}; tried again after {again} UTC"
+            refusals.append(refused(image, want, reason, concerned, remedy))
             missing -= concerned
     if len(missing) > max(free, 0):
         places = max(free, 0)
@@ -51,6 +64,12 @@ def direct_additions(
         refusals.append(refused(image, want, "over-quota", left_out, too_many))
         return chosen, tuple(refusals)
     return tuple(sorted(missing)), tuple(refusals)
+
+
+def _reason(refusal: RememberedRefusal, image: Image) -> Reason:
+    """What the cloud's refusal means for this image: other images than those of the Marketplace may meet it too."""
+    reason = reason_named(refusal.reason)
+    return "across-sites" if reason == ACROSS_SITES and not image.product_code else reason
 
 
 def _first(ordered: Iterable[str], wanted: Callable[[str], bool], most: int) -> Iterable[str]:
@@ -89,6 +108,14 @@ _REMEDIES: dict[str, str] = {
     "encrypted-refused": "encrypted images are not shared in this version: use an unencrypted copy",
     "encrypted-with-service-key": "copy the image with a customer key of your own (CopyImage) and share the copy",
     "encrypted-without-role": "encrypted images are not shared in this version: use an unencrypted copy",
+    ACROSS_SITES: (
+        "it comes from the Marketplace and the account is on another of the vendor's sites (China, International): "
+        "share an image without Marketplace software with it, or correct the key site in the policy"
+    ),
+    "across-sites": (
+        "the account is on another of the vendor's sites (China, International), which the service refuses here; "
+        "a direct grant (channel: auto or direct) may be allowed where a resource share is not"
+    ),
     "over-quota": "raise the quota «users that can be shared per custom image», or narrow the audience",
     "account-refused": "check the account id in the policy",
     "sharing-not-enabled": (
@@ -111,6 +138,8 @@ def reason_of_setback(code: str) -> Reason:
 
     https://www.alibabacloud.com/help/en/resource-management/resource-sharing/developer-reference/api-resourcesharing-2020-01-10-createresourceshare
     """
+    if code == "InvalidTarget.SiteMismatch":
+        return "across-sites"
     return "share-quota" if code.startswith("QuotaExceeded.") else "association-failed"
 
 

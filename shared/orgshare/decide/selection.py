@@ -1,7 +1,7 @@
 """Which rules select an image. Several may: the image's audience is then the union of theirs.
 
 Names are globs over the whole name, in the image's own case. An image that lacks tags or a family matches no rule
-that asks for them.
+that asks for them. An image that is retired is selected by no rule, whatever it matches.
 
 Most rules ask for an id, a tag or a family, and most images have few of them. So rules are found by what they ask for
 first, and only those that an image can match are tested: thousands of images and hundreds of rules stay cheap.
@@ -16,6 +16,7 @@ from fnmatch import translate
 
 from orgshare.decide.audience import tags_match
 from orgshare.policy.model import ImageSelector, Policy
+from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.words import Image
 
 Selector = Callable[[Image], tuple[int, ...]]
@@ -23,8 +24,18 @@ Selector = Callable[[Image], tuple[int, ...]]
 _ANY = "any image"
 
 
-def selector(policy: Policy) -> Selector:
-    """A function from an image to the indexes of the rules that select it."""
+def why_retired(policy: Policy, retired: Retirements, image: Image) -> str:
+    """Who or what retired an image; empty if nobody did."""
+    if image.id in retired:
+        return str(retired[image.id])
+    if policy.retire and tags_match(image.tags, policy.retire):
+        tags = ", ".join(f"{key}: {value}" for key, value in sorted(image.tags) if key in dict(policy.retire))
+        return f"retired by its tag {tags}" if len(policy.retire) == 1 else f"retired by its tags {tags}"
+    return ""
+
+
+def selector(policy: Policy, retired: Retirements = NONE_RETIRED) -> Selector:
+    """A function from an image to the indexes of the rules that select it: of one that is retired, none."""
     tests = [_test(rule.images) for rule in policy.rules]
     asking: dict[Hashable, list[int]] = defaultdict(list)
     for index, rule in enumerate(policy.rules):
@@ -32,6 +43,8 @@ def selector(policy: Policy) -> Selector:
             asking[key].append(index)
 
     def select(image: Image) -> tuple[int, ...]:
+        if why_retired(policy, retired, image):
+            return ()
         candidates = {index for key in _offered(image) for index in asking.get(key, ())}
         return tuple(index for index in sorted(candidates) if tests[index](image))
 

@@ -42,8 +42,12 @@ from orgshare.words import (
     ResourceShare,
     Shard,
     Sharing,
+    counted,
     is_account,
 )
+
+FEW = 5
+"""So many accounts of a retired image are named in one line."""
 
 
 class Run(Struct, frozen=True):
@@ -62,11 +66,12 @@ class Run(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """One image, the grants that were read, and what is wanted."""
+    """One image, the grants that were read, and what is wanted. ``retired`` says who or what retired it."""
 
     image: Image
     grants: tuple[Grant, ...]
     want: Want
+    retired: str = ""
 
     @property
     def id(self) -> str:
@@ -170,6 +175,7 @@ class _Shard:
         sharing = facts.sharing[shard]
         self.run, self.facts, self.shard = run, facts, shard
         self.places = Places(facts.policy.owner(shard.owner).accounts_per_image)
+        self.abroad = facts.policy.on_another_site(shard.owner)
         self.cases = {case.id: case for case in cases}
         self._grounds: dict[object, Ground] = {}
         self.ledger = settle_shares(facts.ledgers.get(shard, Ledger()), sharing.shares, facts.now, sharing.deleted)
@@ -499,7 +505,16 @@ class _Image:
         remembered = self.work.ledger.refusals.get(self.case.id, ())
         places = self.work.places
         free = places.free(self.image, len(self.direct) + len(self.under_way) - freed)
-        return direct_additions(self.facts.now, self.want, self.image, remembered, missing, free, places.too_many())
+        return direct_additions(
+            self.facts.now,
+            self.want,
+            self.image,
+            remembered,
+            missing,
+            free,
+            places.too_many(),
+            elsewhere=self._on_another_site(),
+        )
 
     def stays(self, cuts: Cuts) -> int:
         """How many places the image takes when what is lost and can go is gone."""
@@ -514,6 +529,10 @@ class _Image:
         return len(redundant & self.direct) + sum(
             loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending) for loss in losses.values()
         )
+
+    def _on_another_site(self) -> frozenset[str]:
+        """Accounts that an image from the Marketplace cannot be shared with, as far as the policy says."""
+        return self.work.abroad if self.image.product_code else NOBODY
 
     def decision(self, cuts: Cuts) -> ImageDecision:
         image, want = self.image, self.want
@@ -546,6 +565,7 @@ class _Image:
             asking=asking,
             lingering=unwanted.lingering,
             kept=frozenset(unwanted.kept),
+            retired=self.case.retired,
             strangers=unwanted.strangers,
             refusals=refusals,
             findings=tuple(sorted(self._findings(unwanted, redundant))),
@@ -553,8 +573,8 @@ class _Image:
         )
 
     def _redundant(self) -> frozenset[str]:
-        """Grants that go because sure coverage stays; none where the state is in doubt."""
-        if self.work.doubt:
+        """Grants that go because sure coverage stays; none where the state is in doubt, or of a community image."""
+        if self.work.doubt or self.image.public:
             return NOBODY
         by_hand = self.evident if self.facts.policy.unmanaged == "revoke" else NOBODY
         return (self.ours | by_hand) & self.staying.sure
@@ -572,7 +592,7 @@ class _Image:
         # Of those who go over to a direct grant, only an account without any row can be seen to get one.
         wait = frozenset(a for a in ground.moving if a in self.listed or a not in self.coverage.associated)
         missing = ground.missing - has - wait
-        asking = self._asking(missing)
+        asking = self._asking(missing - self._on_another_site())
         grants, refusals = self.additions(missing - asking, freed)
         unserved = ground.unserved - has
         if unserved:
@@ -598,6 +618,9 @@ class _Image:
         run, want, unwanted = self.work.run, self.want, _Unwanted()
         if self.work.doubt:
             unwanted.undecided |= (self.ours | self.ground.shared) - want.everybody
+            return unwanted
+        if self.image.public:  # its permissions cannot be changed while it is public, and they outlive that
+            unwanted.undecided |= self.ours - want.everybody
             return unwanted
         judged: dict[str, Judged] = {}
         for account in self.ours - redundant - want.everybody:
@@ -644,6 +667,14 @@ class _Image:
 
     def _findings(self, unwanted: _Unwanted, redundant: frozenset[str]) -> Iterable[Finding]:
         want, members = self.want, self.facts.organization.members
+        if self.case.retired and (has := self._who_has_it()):
+            yield Finding("retired", self.image.id, "", f"{self.case.retired}; {has}")
+        if self.image.product_code and want.everybody:
+            why = "it comes from the Marketplace: whoever makes instances of it pays its fee there, if it has one"
+            yield Finding("billed", self.image.id, "", f"{why} (product {self.image.product_code})")
+        if self.image.public and (waiting := self.ours - want.everybody):
+            why = "not wanted any more; grants of a community image cannot be changed, so it goes when that is private"
+            yield from self._rows("community", waiting, why)
         for mode in sorted(set(unwanted.by_mode.values())):
             accounts = {account for account, by in unwanted.by_mode.items() if by == mode}
             yield from self._rows("kept-by-mode", accounts, f"not wanted any more; kept because the mode is {mode}")
@@ -673,6 +704,15 @@ class _Image:
         if self.case.id in self.work.stays:
             why = f"it stays in its resource share, because {self.work.stays[self.case.id]}"
             yield Finding("channel-conflict", self.image.id, "", why)
+
+    def _who_has_it(self) -> str:
+        """Of an image that is retired: who still has it by us, and who has it by somebody else."""
+        ours = self.ours | self.ground.shared
+        others = (self.direct | self.coverage.associated) - ours - {self.image.shard.owner}
+        said = [f"{_some(ours)} would lose it"] if ours else []
+        said += [f"{_some(others)} has it by somebody else" if len(others) == 1 else
+                 f"{_some(others)} have it by somebody else"] if others else []  # fmt: skip
+        return "; ".join(said)
 
     def _rows(self, kind: FindingKind, accounts: frozenset[str] | set[str], why: str) -> Iterable[Finding]:
         return finding_rows(kind, self.image.id, accounts, why)
@@ -705,6 +745,13 @@ class _Image:
             grants = "1 direct grant ends" if len(soon) == 1 else f"{len(soon)} direct grants end"
             status = f"{grants} once the resource share is sure to reach those accounts"
             yield Pending("", self.image.id, status, "")
+
+
+def _some(accounts: frozenset[str]) -> str:
+    """How many accounts, and the first of them."""
+    first = ", ".join(sorted(accounts)[:FEW])
+    more = f" and {len(accounts) - FEW} more" if len(accounts) > FEW else ""
+    return f"{counted(len(accounts), 'account')} ({first}{more})"
 
 
 def _wish(case: Case) -> Wish:

@@ -38,6 +38,7 @@ from orgshare.policy.model import (
     Policy,
     QuotaScope,
     Rule,
+    Site,
     Unmanaged,
 )
 from orgshare.policy.yaml_places import MAX_BYTES, Value, either, shown
@@ -47,7 +48,7 @@ T = TypeVar("T")
 Fields = Mapping[str, Value]
 Tags = tuple[tuple[str, frozenset[str]], ...]
 
-_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", "site", "copy_to"), lambda _: None)
+_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", "copy_to"), lambda _: None)
 _SELECTORS = ("ids", "name", "family", "tags")
 _ECS_ONLY = ("family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
@@ -55,6 +56,7 @@ _MAY_BE_EMPTY = ("accounts", "partners")
 _CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
 _UNMANAGED: tuple[Unmanaged, ...] = ("keep", "adopt", "revoke")
 _PARTNERS: tuple[Partners, ...] = ("run", "hold")
+_SITES: tuple[Site, ...] = ("china", "international")
 _STATE = "oss://bucket/prefix, file:///absolute/folder, or file:folder relative to the policy's own folder"
 EXPECTED = "a policy file (named with --policy or ORGSHARE_POLICY)"
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -117,7 +119,7 @@ def _policy(root: Value, base: Path | None) -> Policy:
         "owners": "the accounts whose images are shared: [{account: ..., regions: ..., role: ...}]",
         "rules": "a list of rules ([] where nothing is to be shared)",
     }
-    fields = _fields(root, required=required, optional=("never", "safety"))
+    fields = _fields(root, required=required, optional=("never", "retire", "safety"))
     _read(fields, "version", _version, None)
     mode: Mode = _read(fields, "mode", forms.choice(MODES), "enforce")
     state = _read(fields, "state", lambda value: _state(value, relative=base is not None), "")
@@ -136,6 +138,7 @@ def _policy(root: Value, base: Path | None) -> Policy:
         grace=safety.grace,
         on_leave=safety.on_leave,
         unmanaged=safety.unmanaged,
+        retire=_read(fields, "retire", _retire, ()),
         source=root.document.source,
     )
     return msgspec.structs.replace(policy, digest="" if root.document.problems else _digest(policy, state))
@@ -196,13 +199,14 @@ def _owners(value: Value) -> tuple[Owner, ...]:
 
 def _owner(value: Value) -> Owner:
     required = {"account": "the id of the owner, in quotes", "regions": "a list of region ids, or all"}
-    fields = _fields(value, required=required, optional=("role", "quotas"))
+    fields = _fields(value, required=required, optional=("role", "quotas", "site"))
     account = _read(fields, "account", forms.account_id, "")
     return Owner(
         account,
         regions=_read(fields, "regions", _regions, None),
         role=_read(fields, "role", forms.role_in(account), None),
         **_read(fields, "quotas", _quotas, dict[str, Any]()),
+        site=_read(fields, "site", forms.choice(_SITES), None),
     )
 
 
@@ -224,10 +228,13 @@ def _quotas(value: Value) -> dict[str, Any]:
 
 def _rules(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> tuple[Rule, ...]:
     seen: dict[str, Value] = {}
+    sites: dict[str, tuple[Site, Value]] = {}
     rules = []
     for item in value.items("a list of rules ([] where nothing is to be shared)"):
         rule = _rule(item, mode, owners, kept)
         _once(seen, rule.name, item, "name")
+        for partner in rule.audience.partners:
+            _one_site(sites, partner, item)
         rules.append(rule)
     return tuple(rules)
 
@@ -248,6 +255,18 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
         place=f"{value.document.source}:{value.line}",
     )
+
+
+def _one_site(sites: dict[str, tuple[Site, Value]], partner: Partner, rule: Value) -> None:
+    """Note a partner that two rules put on two sites."""
+    if partner.site is None:
+        return
+    site, first = sites.setdefault(partner.account, (partner.site, rule))
+    if site != partner.site and partner.account:
+        wrong = (
+            f"partner {partner.account} has site {partner.site} here, and {site} in {first.place} (line {first.line})"
+        )
+        rule.problem(wrong, "one site for each account")
 
 
 def _channel(value: Value, kept: str, images: ImageSelector) -> Channel:
@@ -359,11 +378,12 @@ def _partner(value: Value) -> Partner:
     if value.kind != "map":
         return Partner(forms.account_id(value))
     required = {"account": "the id of the partner, in quotes"}
-    fields = _fields(value, required=required, optional=("name", "until"))
+    fields = _fields(value, required=required, optional=("name", "until", "site"))
     return Partner(
         _read(fields, "account", forms.account_id, ""),
         name=_read(fields, "name", forms.text("the name of the partner"), ""),
         until=_read(fields, "until", forms.day, None),
+        site=_read(fields, "site", forms.choice(_SITES), None),
     )
 
 
@@ -376,6 +396,12 @@ def _exclusion(value: Value) -> Exclusion:
         folders=frozenset(map(forms.folder_id, folders)),
         accept_moves=_read(fields, "accept_moves", forms.flag, default=False),
     )
+
+
+def _retire(value: Value) -> Tags:
+    """Which images are retired by their tags."""
+    fields = _fields(value, required={"tags": "the tags of images that are retired, such as {lifecycle: retired}"})
+    return _read(fields, "tags", _tags, ())
 
 
 def _tags(value: Value) -> Tags:

@@ -18,6 +18,7 @@ Channel = Literal["auto", "directory", "direct"]
 Nested = Literal["unknown", "yes", "no"]
 Unmanaged = Literal["keep", "adopt", "revoke"]
 Partners = Literal["run", "hold"]
+Site = Literal["china", "international"]
 
 MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
 """From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
@@ -70,6 +71,7 @@ class Owner(Struct, frozen=True):
     ``eds_shares`` is how many shares of images of Elastic Desktop Service fit together into all regions, into one, or
     of one image (``eds_shares_per``). ``only`` is the one service that is looked at, where that is not every one that
     the rules or the state name.
+    ``site`` is the vendor's site that the account belongs to, if the policy says so.
     """
 
     account: str
@@ -79,6 +81,7 @@ class Owner(Struct, frozen=True):
     eds_shares: int = EDS_SHARES
     eds_shares_per: QuotaScope = "account"
     only: Service | None = None
+    site: Site | None = None
 
 
 class ImageSelector(Struct, frozen=True):
@@ -94,11 +97,15 @@ class ImageSelector(Struct, frozen=True):
 
 
 class Partner(Struct, frozen=True):
-    """An account outside the organization. ``until`` is the last day (UTC) on which it is wanted."""
+    """An account outside the organization. ``until`` is the last day (UTC) on which it is wanted.
+
+    ``site`` is the vendor's site that the account belongs to, if the policy says so.
+    """
 
     account: str
     name: str = ""
     until: date | None = None
+    site: Site | None = None
 
 
 class Exclusion(Struct, frozen=True):
@@ -164,7 +171,7 @@ class Policy(Struct, frozen=True):
     ``state`` is the absolute path of a folder, or ``oss://bucket/prefix``. ``partners`` is whether the first grant of
     an image to a partner waits for approval. Direct grants stay for a time: those of an account that left the
     organization for ``on_leave`` (for good where it is ``None``), those of any other that is no longer wanted for
-    ``grace``.
+    ``grace``. An image with all the tags of ``retire`` is shared with nobody.
     """
 
     deployment: str
@@ -179,6 +186,7 @@ class Policy(Struct, frozen=True):
     grace: timedelta = timedelta()
     on_leave: timedelta | None = timedelta()
     unmanaged: Unmanaged = "keep"
+    retire: tuple[tuple[str, frozenset[str]], ...] = ()
     source: str = ""
     digest: str = ""
 
@@ -195,6 +203,12 @@ class Policy(Struct, frozen=True):
         chosen = (rule.images for rule in self.rules if "eds" in rule.images.services)
         spoken_of = any(not images.owners or account in images.owners for images in chosen)
         return only == "eds" or (only is None and spoken_of)
+
+    def on_another_site(self, owner: str) -> frozenset[str]:
+        """The partners that are on another of the vendor's sites than an owner, as far as the policy says so."""
+        site = self.owner(owner).site
+        partners = (partner for rule in self.rules for partner in rule.audience.partners)
+        return frozenset(p.account for p in partners if site and p.site and p.site != site)
 
     def at_most(self, mode: Mode) -> Policy:
         """This policy, no rule of which does more than ``mode`` allows."""

@@ -20,6 +20,7 @@ from msgspec import Struct
 from orgshare.guard import GuardRecord
 from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback
 from orgshare.notices import Noted
+from orgshare.retired import Retirement
 from orgshare.saw import NEVER, Saw, Standing, View
 from orgshare.seen import Place, Seen
 from orgshare.words import Pair
@@ -118,6 +119,14 @@ class NotesForm(Struct, frozen=True):
     format: int
     run: str
     notes: dict[str, Noted]
+
+
+class RetiredForm(Struct, frozen=True):
+    """A generation of the marks of images that a person retired."""
+
+    format: int
+    run: str
+    images: dict[str, Retirement]
 
 
 def shard_form(ledger: Ledger, *, run: str, lease: LeaseMark) -> ShardForm:

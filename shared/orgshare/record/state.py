@@ -34,6 +34,7 @@ from orgshare.record.forms import (
     LeaseMark,
     NotesForm,
     PauseForm,
+    RetiredForm,
     SeenForm,
     ShardForm,
     ViewForm,
@@ -48,6 +49,7 @@ from orgshare.record.forms import (
 from orgshare.record.lease import TICK, Clocks, Lease
 from orgshare.record.marks import Marks
 from orgshare.record.series import KEPT_FOR, Series, decode
+from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.saw import View
 from orgshare.seen import Seen
 from orgshare.signals import MalformedEvent, Signal, parse, worker_request
@@ -93,6 +95,7 @@ class State:
         self._seen = Series(store, "organization", SeenForm, formats=READABLE)
         self._pauses = Series(store, "pause", PauseForm, formats=READABLE)
         self._notes = Series(store, "notices", NotesForm, formats=READABLE)
+        self._retired = Series(store, "retired", RetiredForm, formats=READABLE)
 
     def shards(self) -> tuple[Shard, ...]:
         """Every shard that the state knows."""
@@ -205,6 +208,23 @@ class State:
             return PauseForm(FORMAT, run, now, who, before.everything, kept)
 
         self._update_pause(change)
+
+    def retired(self) -> Retirements:
+        """The marks of images that a person retired."""
+        form = self._retired.newest().value
+        return NONE_RETIRED if form is None else form.images
+
+    def update_retired(self, change: Callable[[Retirements], Retirements], *, run: str) -> None:
+        """Apply a change to the marks; applied anew if somebody else was faster. Raises ``Busy``."""
+
+        def read(form: RetiredForm) -> Retirements:
+            return form.images
+
+        def written(marks: Retirements) -> RetiredForm:
+            return RetiredForm(FORMAT, run, dict(sorted(marks.items())))
+
+        busy = "the marks of retired images are being written by others; try again"
+        _update(self._retired, NONE_RETIRED, read, change, written, busy)
 
     def update_notes(self, change: Callable[[Notes], Notes], *, run: str) -> None:
         """Apply a change to what people were told; applied anew if somebody else was faster. Raises ``Busy``."""

@@ -90,7 +90,7 @@ def explain_lines(explanation: Explanation, names: Names) -> list[Text]:
     ]
     rows += [("rule", f"{place.where()}: {_sign(place.wants)}, {place.why}") for place in explanation.places]
     if not explanation.places:
-        rows.append(("rule", "no rule selects the image"))
+        rows.append(("rule", explanation.no_rule))
     rows.append(("channel", " and ".join(explanation.channels) or "none"))
     rows += [("evidence", found) for found in explanation.found]
     rows += [("next", explanation.ahead)] if explanation.ahead else []

@@ -349,6 +349,7 @@ def _image_row(planned: Planned, decision: ImageDecision) -> Document:
             {"account": account, "channels": channels(decision, account), "managed": account in given}
             for account in sorted(decision.has())
         ],
+        "retired": decision.retired,
     }
 
 

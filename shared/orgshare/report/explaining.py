@@ -32,6 +32,7 @@ _CAUSES: Mapping[Cause, str] = {
     "audience": "it is not in the audience of a rule any more",
     "partner": "no rule names it any more",
     "image": "no rule selects the image any more",
+    "retired": "the image is retired",
     "unmanaged": "somebody else granted it and no rule wants it",
     "channel": "it goes over to a direct grant",
 }
@@ -41,8 +42,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """The answer for one pair.
 
     ``found`` says what gives or withholds the access now, ``ahead`` what a run would do next, ``risks`` what the policy
-    accepts, ``change`` how a person gets it to be otherwise. ``held`` are the holds that this pair is in, with the
-    changes of this pair only.
+    accepts, ``change`` how a person gets it to be otherwise. ``retired`` says who or what retired the image. ``held``
+    are the holds that this pair is in, with the changes of this pair only.
     """
 
     image: Image
@@ -55,6 +56,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     found: tuple[str, ...]
     ahead: str
     change: str
+    retired: str = ""
     risks: tuple[str, ...] = ()
     pending: tuple[Pending, ...] = ()
     held: tuple[Hold, ...] = ()
@@ -65,13 +67,18 @@ class Explanation(Struct, frozen=True, kw_only=True):
         return tuple(place.rule for place in self.places if place.wants)
 
     @property
+    def no_rule(self) -> str:
+        """Why no rule speaks of the image."""
+        return f"the image is {self.retired}, so no rule counts" if self.retired else "no rule selects the image"
+
+    @property
     def evidence(self) -> str:
         """What gives or withholds the access now, in one line."""
         return "; ".join(self.found)
 
     def why(self) -> str:
         """Everything in one line."""
-        said = [f"rule {place.where()}: {place.why}" for place in self.places] or ["no rule selects the image"]
+        said = [f"rule {place.where()}: {place.why}" for place in self.places] or [self.no_rule]
         return "; ".join(part for part in (*said, self.evidence, self.ahead, *self.risks) if part)
 
 
@@ -118,6 +125,7 @@ class _Pair:
             found=tuple(part for part in self._found() if part),
             ahead=ahead,
             change=self._change_now() if self.has else self._change_then(),
+            retired=self.decision.retired,
             risks=() if self.always else self._risks(),
             pending=tuple(self._pending()),
             held=self.holds,
@@ -283,7 +291,8 @@ class _Pair:
             ends = "it is held anew when its cause changes; to end it now, revoke it by hand"
             return ends if self.rejected else "safety.on_leave: revoke would end it"
         if self.loss is not None or self.until is not None:
-            return "to keep it, name the account in the audience of a rule that selects the image"
+            named = "name the account in the audience of a rule that selects the image"
+            return f"to keep it, {self._taken_back() if self.decision.retired else named}"
         wanting, by_hand = [place.where() for place in self.places if place.wants], self.by_directory.by_hand()
         if wanting:
             beside = f"; {by_hand}, made by somebody else, would still reach it" if by_hand else ""
@@ -311,10 +320,21 @@ class _Pair:
         waiting = self._waiting()
         if waiting or self.wanted:
             return waiting or "mend what is said above; the next apply grants it then"
+        return f"to share it, {self._to_share()}"
+
+    def _to_share(self) -> str:
+        """What of the policy, or of what is remembered, keeps the account from being wanted."""
         mended = next((place for place in self.places if place.mend), None)
         if mended is not None:
-            return f"to share it, {mended.mend} in rule {mended.where()}"
-        return "to share it, let a rule select the image and name the account in its audience"
+            return f"{mended.mend} in rule {mended.where()}"
+        if self.decision.retired:
+            return self._taken_back()
+        return "let a rule select the image and name the account in its audience"
+
+    def _taken_back(self) -> str:
+        """How an image that is retired comes back."""
+        marked = self.image.id in self.planned.facts.retired
+        return f"«orgshare retire {self.image.id} --undo»" if marked else "take the tag away that retires the image"
 
     def _waiting(self) -> str:
         if self._under_way():

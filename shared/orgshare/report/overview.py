@@ -70,7 +70,7 @@ def overview(planned: Planned) -> Overview:
 
     by_image = {decision.image.id: counts_of(decision) for decision in decisions}
     unread = [reading.image for reading in planned.looked.readings if reading.grants is None]
-    select = selector(planned.facts.policy)
+    select = selector(planned.facts.policy, planned.facts.retired)
     rules = []
     for index, audience in enumerate(planned.decisions.audiences):
         name = audience.rule.name

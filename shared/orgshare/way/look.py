@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from orgshare.decide.audience import Resolved, resolve_all
 from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images
 from orgshare.decide.plan import Finding
-from orgshare.decide.selection import Selector, selector
+from orgshare.decide.selection import Selector, selector, why_retired
 from orgshare.decide.targets import trees_needed
 from orgshare.errors import (
     ConfigurationError,
@@ -42,6 +42,7 @@ from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
 from orgshare.ports import Directory, ImageService, RegionalImages, ShareService
 from orgshare.record.state import ShardState, check_directory
+from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.saw import View, view_of
 from orgshare.seen import Seen
 from orgshare.way.runtime import Runtime, asking_the_state
@@ -116,8 +117,11 @@ class _Listing(Struct, frozen=True):
     error: str = ""
 
 
-def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
-    """Read what the focus asks for. Raises ``StopRun`` or ``ConfigurationError`` when there is no run to be had."""
+def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = NONE_RETIRED) -> Looked:
+    """Read what the focus asks for. Images that are ``retired``, or are so by their tags, are read like selected ones.
+
+    Raises ``StopRun`` or ``ConfigurationError`` when there is no run to be had.
+    """
     policy = runtime.policy
     with asking_the_state():
         seen = runtime.state.seen()
@@ -127,7 +131,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     directory, organization, contradicted = _organization(runtime, frozenset(filter(is_folder, entities)))
     check_directory(runtime.state, organization.id)
     audiences = resolve_all(policy, organization, now.date())
-    select = selector(policy)
+    select = selector(policy, retired)
     _check_accounts(runtime, organization)
     named, incomplete = named_shards(runtime, remembered)
     shards = [shard for shard in named if focus.takes_shard(shard)]
@@ -141,7 +145,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
     reach = Reach(organization, policy.directory.nested_folder_targets, NOBODY, NOBODY)
     by_account = any(selection.accounts for selection in focus.selections)
     covered = {s: coverage_of_images(each.shares, reach, now) for s, each in sharing.items()} if by_account else {}
-    readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered)
+    readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered, retired)
     incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
     incomplete += [
         Incomplete("shard", str(li.shard), f"{what}: {why}")
@@ -161,7 +165,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime) -> Looked:
         unselected=unselected,
         passed_over=passed_over,
         findings=(
-            *(_selection_findings(policy, listings, select) if everything and not incomplete else ()),
+            *(_selection_findings(policy, listings) if everything and not incomplete else ()),
             *_left_regions(listings),
         ),
         incomplete=tuple(incomplete),
@@ -352,6 +356,7 @@ def _readings(
     audiences: tuple[Resolved, ...],
     select: Selector,
     covered: Mapping[Shard, Mapping[str, Coverage]],
+    retired: Retirements,
 ) -> tuple[tuple[ImageReading, ...], tuple[Image, ...], tuple[Image, ...]]:
     """What was read of the images that the focus takes, those that it leaves out, and those of no rule and ledger."""
     to_read: list[tuple[ImageService, Image, bool]] = []
@@ -369,7 +374,7 @@ def _readings(
             known = image.id in ledger.grants
             chosen = [audiences[index] for index in rules]
             coverage = covered.get(listing.shard, {}).get(image.id, NO_COVERAGE)
-            if not rules and not known and image.id not in shared:
+            if not (rules or known or image.id in shared or why_retired(runtime.policy, retired, image)):
                 unselected.append(image)
             elif not any(_takes(selection, image, chosen, ledger, coverage) for selection in selections):
                 passed_over.append(image)
@@ -421,7 +426,7 @@ def _out_of_step(wanted: bool, entry: Entry | None, covered: bool) -> bool:
     return entry is None or entry.state != "made"
 
 
-def _selection_findings(policy: Policy, listings: tuple[_Listing, ...], select: Selector) -> tuple[Finding, ...]:
+def _selection_findings(policy: Policy, listings: tuple[_Listing, ...]) -> tuple[Finding, ...]:
     """Images that a rule names by id and that no owner has, and rules that select no image at all.
 
     Only a sweep that listed everything can tell.
@@ -438,6 +443,7 @@ def _selection_findings(policy: Policy, listings: tuple[_Listing, ...], select: 
                 and (not rule.images.regions or listing.shard.region in (EVERY_REGION, *rule.images.regions))
             ]
             findings.append(Finding("unknown-id", image, "", _whose(rule.name, image, where)))
+    select = selector(replace(policy, retire=()))  # a rule whose images are all retired selects something
     used = {index for listing in listings for image in listing.images for index in select(image)}
     for index, rule in enumerate(policy.rules):
         if index not in used and not rule.images.ids:

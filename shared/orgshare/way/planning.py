@@ -28,6 +28,7 @@ from orgshare.guard import NO_PAIRS, Baseline, GuardRecord, baseline, guard
 from orgshare.ledger import Ledger
 from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
+from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.seen import see
 from orgshare.way.look import Looked, look
 from orgshare.way.runtime import Runtime, asking_the_state
@@ -65,12 +66,16 @@ class _Guarded(Struct, frozen=True):
         return waiting(self.holds) | self.rejected
 
 
-def make_plan(runtime: Runtime, focus: Focus) -> Planned:
-    """Read and decide; changes nothing, neither in the cloud nor in the state."""
+def make_plan(runtime: Runtime, focus: Focus, *, retiring: Retirements = NONE_RETIRED) -> Planned:
+    """Read and decide; changes nothing, neither in the cloud nor in the state.
+
+    ``retiring`` are images that a person is about to retire, beside those that are retired.
+    """
     now = runtime.now()
     with asking_the_state():
+        retired = {**retiring, **runtime.state.retired()}
         record = runtime.state.guard()  # before reading: a hold that is recorded meanwhile is of later facts
-    looked = look(runtime, focus, now)
+    looked = look(runtime, focus, now, retired)
     seen = see(looked.seen, looked.organization, frozenset(), now)
     facts = Facts(
         policy=runtime.policy,
@@ -88,6 +93,7 @@ def make_plan(runtime: Runtime, focus: Focus) -> Planned:
         established=seen.established(now, runtime.policy.directory.settle),
         elsewhere={**seen.vanished(), **seen.moved(now, runtime.policy.directory.settle)},
         released=record.approved(now, gains=True),
+        retired=retired,
     )
     guarded = _proven(runtime, looked, facts, record, everything=looked.everything)
     facts, decisions = guarded.facts, guarded.decisions
