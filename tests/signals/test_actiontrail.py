@@ -144,6 +144,7 @@ def test_that_tagged_images_are_looked_at(name: str, asked: object, more: dict[s
         ),
         (record("StopInstance", requestParameters=5), "of no interest: Ecs StopInstance (event e-1)"),
         (record("DeleteImage", "Slb", requestParameters=5), "of no interest: Slb DeleteImage (event e-1)"),
+        (record("ModifyImagePermission", "Ecd"), "of no interest: Ecd ModifyImagePermission (event e-1)"),
         (
             record("InviteAccountToResourceDirectory", "ResourceManager"),
             "of no interest: ResourceManager InviteAccountToResourceDirectory (event e-1)",

@@ -255,22 +255,21 @@ def test_a_quota_that_is_smaller_than_the_policy_says_is_refused_by_name(trial: 
     assert t.apply().plan.changes == ()
 
 
-def test_places_that_one_image_frees_serve_another_in_the_same_run(trial: Trials) -> None:
-    """What goes makes room first, over regions and images."""
+@pytest.mark.parametrize(("before", "after"), [(NEAR, FAR), (FAR, NEAR), (NEAR_2, NEAR)])
+def test_places_that_one_image_frees_serve_another_in_the_same_run(trial: Trials, before: str, after: str) -> None:
+    """What goes makes room first, over regions and images, whichever comes first by its id."""
     accounts, document = crowd(6, quotas={"eds_shares": 6})
-    document["directory"]["folders"]["fd-new"] = {"name": "new", "parent": "root"}
-    t = trial(world=document, policy=desk_policy(
-        rule("near", {"service": "eds", "ids": [NEAR]}, accounts=accounts), quotas={"eds_shares": 6}
-    ))  # fmt: skip
+    first = rule("before", {"service": "eds", "ids": [before]}, accounts=accounts)
+    t = trial(world=document, policy=desk_policy(first, quotas={"eds_shares": 6}))
     t.apply()
-    assert have(t) == {NEAR: set(accounts), NEAR_2: set(), FAR: set()}
+    assert have(t) == {**everywhere(), before: set(accounts)}
     t.write_policy(desk_policy(
-        rule("near", {"service": "eds", "ids": [NEAR]}, accounts=accounts[:2]),
-        rule("far", {"service": "eds", "ids": [FAR]}, accounts=accounts[2:]),
+        rule("before", {"service": "eds", "ids": [before]}, accounts=accounts[:2]),
+        rule("after", {"service": "eds", "ids": [after]}, accounts=accounts[2:]),
         quotas={"eds_shares": 6},
     ))  # fmt: skip
     applied = t.apply()
-    assert have(t) == {NEAR: set(accounts[:2]), NEAR_2: set(), FAR: set(accounts[2:])}
+    assert have(t) == {**everywhere(), before: set(accounts[:2]), after: set(accounts[2:])}
     assert (applied.failed, applied.plan.refused) == ((), ())
     assert in_step(t)
 
