@@ -25,6 +25,7 @@ from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector, why_retired
 from orgshare.decide.targets import trees_needed
 from orgshare.errors import (
+    UNREAD,
     ConfigurationError,
     IncompleteRead,
     NoAnswer,
@@ -257,7 +258,7 @@ def named_shards(runtime: Runtime) -> tuple[list[Shard], list[Incomplete]]:
     for owner in runtime.policy.owners:
         try:
             regions = owner.regions if owner.regions is not None else runtime.cloud.regions(owner.account)
-        except VendorError as error:
+        except UNREAD as error:
             why = f"owner {owner.account}: its regions cannot be read: {error}"
             incomplete.append(Incomplete("shard", f"ecs/{owner.account}/*", why))
             continue
@@ -280,7 +281,7 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
         return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
-    except (VendorError, IncompleteRead) as error:
+    except UNREAD as error:
         return _Listing(shard, None, error=str(error))
 
 
@@ -292,7 +293,7 @@ def _ask_by_id(
     for image in sorted(images):
         try:
             row = service.image(image)
-        except VendorError as error:
+        except UNREAD as error:
             unread[image] = str(error)
             continue
         if row is None:
@@ -341,7 +342,7 @@ def _readings(
         service, image = item
         try:
             return ImageReading(image, read_grants(service, image.id))
-        except (VendorError, IncompleteRead) as error:
+        except UNREAD as error:
             return ImageReading(image, None, str(error))
 
     return (*without_call, *runtime.executor.map(read, to_read)), tuple(passed_over), tuple(unselected)
@@ -404,7 +405,7 @@ def _whose(rule: str, image: str, where: list[_Listing]) -> str:
     for listing in where:
         try:
             row = listing.service.visible_image(image) if listing.service else None
-        except VendorError:
+        except UNREAD:
             row = None
         if row is not None:
             return (
