@@ -98,5 +98,9 @@ class OutOfTime(StopShard):
     """The run's own time is nearly over: what is left is handed on."""
 
 
+UNREAD = (VendorError, IncompleteRead, CredentialsRefused)
+"""What leaves an image, a region or an owner unread, once the organization was read, and stops no other: the role of
+one owner may be refused where all others are good."""
+
 ENDS_WORK = (VendorError, IncompleteRead, CredentialsRefused, StopShard)
 """What ends the work on one image or one share half way: what was done until then is recorded, and nothing raised."""

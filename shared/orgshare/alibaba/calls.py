@@ -33,7 +33,16 @@ from typing import Any, Generic, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from orgshare.alibaba.pace import MANY, Outcome, Pace, Turn
-from orgshare.errors import CredentialsRefused, Malformed, NoAnswer, NotPermitted, Refused, TryAgain, VendorError
+from orgshare.errors import (
+    CredentialsRefused,
+    Malformed,
+    NoAnswer,
+    NotPermitted,
+    OrgshareError,
+    Refused,
+    TryAgain,
+    VendorError,
+)
 from orgshare.permissions import action_of
 from orgshare.ports import BeforeCall, at_once
 
@@ -139,6 +148,9 @@ class Calls:
         except (VendorError, CredentialsRefused):
             raise
         except Exception as error:  # the SDK's families of exceptions have no common base of their own
+            within = getattr(error, "inner_exception", None)
+            if isinstance(within, OrgshareError):
+                raise within from error  # credentials were to be renewed for this call, and could not be
             told = _sorted(operation, error, writes=writes, who=who, on=on)
             if told is error:
                 raise

@@ -1,7 +1,8 @@
 """Clients, credentials and roles: everything that is reached with one set of credentials.
 
 Each account is reached through its own role if the policy names one. Temporary credentials that are about to expire
-are renewed when a shard or the directory is opened. A local cloud is reached as an HTTP proxy, so the SDKs' own
+are renewed before the call that would use them, so however long a run is, no call is made with credentials that are
+over. A local cloud is reached as an HTTP proxy, so the SDKs' own
 endpoint rules stay in use.
 
 What can go wrong: credentials in a log. Nothing here puts a key or token into a message.
@@ -14,7 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from msgspec import Struct
@@ -85,6 +86,24 @@ class Credentials(Struct, frozen=True):
         return "Credentials(…)"
 
 
+class _Renewed:
+    """What the SDK asks for the credentials of each call: those that are good now."""
+
+    def __init__(self, now: Callable[[], Credentials]) -> None:
+        self._now = now
+
+    def get_credential(self) -> Any:
+        """The credentials, with the fields that the SDK reads."""
+        known = self._now()
+        return SimpleNamespace(
+            type="sts" if known.token else "access_key",
+            access_key_id=known.key,
+            access_key_secret=known.secret,
+            security_token=known.token,
+            provider_name=None,
+        )
+
+
 class AlibabaCloud:
     """``ports.Cloud``. One object serves one run, from any number of threads.
 
@@ -136,11 +155,10 @@ class AlibabaCloud:
         """The organization, through its reader role if the policy names one."""
         from alibabacloud_resourcemanager20200331.client import Client
 
-        credentials = self._as(self._policy.directory.role)
         lane = self._calls.lane(
             self._policy.directory.account, CENTRAL_REGION, who=self._policy.directory.role or OURSELVES
         )
-        return ResourceDirectory(Client(self._config(credentials, CENTRAL_REGION)), lane)
+        return ResourceDirectory(Client(self._config(self._policy.directory.role, CENTRAL_REGION)), lane)
 
     def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
@@ -151,7 +169,7 @@ class AlibabaCloud:
 
     def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
-        config = self._config(self._as(self._policy.owner(shard.owner).role), shard.region)
+        config = self._config(self._policy.owner(shard.owner).role, shard.region)
         return ResourceShares(sharing_client(config), self._lane(shard.owner, shard.region, before_write))
 
     def read_object(self, bucket: str, name: str, *, region: str | None, most: int) -> bytes | None:
@@ -201,7 +219,7 @@ class AlibabaCloud:
         return EcdImages(regional, shard, regions, places, elsewhere=elsewhere)
 
     def _desktop(self, owner: str, region: str, before_write: BeforeCall) -> tuple[Any, Lane]:
-        config = self._config(self._as(self._policy.owner(owner).role), region)
+        config = self._config(self._policy.owner(owner).role, region)
         return desktop_client(config), self._lane(owner, region, before_write)
 
     def _lane(self, owner: str, region: str, before_write: BeforeCall) -> Lane:
@@ -219,7 +237,7 @@ class AlibabaCloud:
         from alibabacloud_sts20150401.client import Client
 
         operation = "sts:GetCallerIdentity"
-        client = Client(self._config(self._credentials, CENTRAL_REGION))
+        client = Client(self._config(None, CENTRAL_REGION))
 
         def call() -> tuple[str, str]:
             body = required(client.get_caller_identity().body, operation, "a body")
@@ -230,7 +248,7 @@ class AlibabaCloud:
     def _ecs(self, owner: str, region: str) -> Any:
         from alibabacloud_ecs20140526.client import Client
 
-        return Client(self._config(self._as(self._policy.owner(owner).role), region))
+        return Client(self._config(self._policy.owner(owner).role, region))
 
     def _as(self, role: str | None) -> Credentials:
         """Credentials of a role, assumed anew when they are about to expire; our own if there is no role."""
@@ -247,7 +265,7 @@ class AlibabaCloud:
         from alibabacloud_sts20150401.client import Client
 
         operation = "sts:AssumeRole"
-        client = Client(self._config(self._credentials, CENTRAL_REGION))
+        client = Client(self._config(None, CENTRAL_REGION))
         request = models.AssumeRoleRequest(
             role_arn=role,
             role_session_name=self._session,
@@ -267,13 +285,14 @@ class AlibabaCloud:
 
         return self._calls.lane("", CENTRAL_REGION).read(operation, call, on=role)
 
-    def _config(self, credentials: Credentials, region: str) -> Any:
+    def _config(self, role: str | None, region: str) -> Any:
+        """How a client calls as a role, or with our own credentials. The role is taken at once, so that whoever opens
+        something is told where it cannot be."""
         from alibabacloud_tea_openapi.utils_models import Config
 
+        self._as(role)
         return Config(
-            access_key_id=credentials.key,
-            access_key_secret=credentials.secret,
-            security_token=credentials.token,
+            credential=_Renewed(lambda: self._as(role)),
             region_id=region,
             user_agent=self._agent,
             protocol="http" if self._local_cloud else "https",

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from orgshare.errors import ConfigurationError, VendorError
+from orgshare.errors import UNREAD, ConfigurationError
 from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.way.runtime import Runtime
 
@@ -74,7 +74,7 @@ def check(select: Select, runtime: Runtime) -> None:
             continue
         try:
             regions.update(owner.regions if owner.regions is not None else runtime.cloud.regions(owner.account))
-        except VendorError:
+        except UNREAD:
             return  # the run will say that this owner's regions cannot be read
     of = f" of {', '.join(select.owners)}" if select.owners else ""
     _known("region", select.regions, regions, of)

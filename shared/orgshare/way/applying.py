@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
-from orgshare.errors import Busy, OutOfTime, Paused, StopShard, VendorError
+from orgshare.errors import Busy, CredentialsRefused, OutOfTime, Paused, StopShard, VendorError
 from orgshare.execute.sharing import Batches, Outcome, Work, both, carry_out
 from orgshare.focus import Focus
 from orgshare.guard import remember
@@ -160,6 +160,7 @@ def _carry_out_shard(
             return _ShardResult()
         if why := runtime.state.paused(shard):
             raise Paused(f"{shard}: {why}; nothing is written there until «orgshare resume»")
+        _open(runtime, shard)
         granting = [d for d in decisions if d.grants]
         running = [loss for loss in planned.running if loss.shard == shard]
         ledger = intended(settled_ledger, planned.facts, planned.decisions, granting, running, before=before.ledger)
@@ -177,6 +178,14 @@ def _carry_out_shard(
     except StopShard as error:
         return _ShardResult(stopped=error)
     return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease, rested_on)
+
+
+def _open(runtime: Runtime, shard: Shard) -> None:
+    """Raise ``StopShard`` where the owner's role cannot be taken any more: before anything is intended there."""
+    try:
+        runtime.cloud.images(shard)
+    except (VendorError, CredentialsRefused) as error:
+        raise StopShard(f"{shard}: {error}; nothing is done there in this run") from error
 
 
 def _with_lease(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from orgshare.decide.deciding import decide
 from orgshare.decide.decisions import ImageDecision
-from orgshare.errors import ConfigurationError, IncompleteRead, VendorError
+from orgshare.errors import UNREAD, ConfigurationError, IncompleteRead
 from orgshare.focus import Focus, Selection
 from orgshare.observe.images import read_grants
 from orgshare.way.planning import Planned, make_plan
@@ -49,7 +49,7 @@ def check_images(planned: Planned, images: Iterable[str]) -> None:
         try:
             if any(service.image(image) is not None for service in looked.services.values()):
                 continue  # it exists, and another part of the selection leaves it out
-        except VendorError as error:
+        except UNREAD as error:
             raise IncompleteRead(f"image {image} cannot be read: {error}") from error
         known = any(image in state.ledger.grants for state in looked.states.values())
         deleted = "; the state remembers grants on it, so it was there" if known else ""
@@ -81,7 +81,7 @@ def _with_unselected(planned: Planned, image: str) -> Planned:
         return planned
     try:
         reading = ImageReading(row, read_grants(planned.looked.services[row.shard], image))
-    except (VendorError, IncompleteRead) as error:
+    except UNREAD as error:
         reading = ImageReading(row, None, str(error))
     facts = replace(planned.facts, readings=(*planned.facts.readings, reading))
     return replace(planned, facts=facts, decisions=decide(facts))

@@ -25,6 +25,7 @@ from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector, why_retired
 from orgshare.decide.targets import trees_needed
 from orgshare.errors import (
+    UNREAD,
     ConfigurationError,
     IncompleteRead,
     NoAnswer,
@@ -286,7 +287,7 @@ def named_shards(runtime: Runtime, remembered: Collection[Shard]) -> tuple[list[
             continue
         try:
             regions = owner.regions if owner.regions is not None else runtime.cloud.regions(owner.account)
-        except VendorError as error:
+        except UNREAD as error:
             why = f"owner {owner.account}: its regions cannot be read: {error}"
             incomplete.append(Incomplete("shard", f"ecs/{owner.account}/*", why))
             continue
@@ -311,7 +312,7 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
         return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
-    except (VendorError, IncompleteRead) as error:
+    except UNREAD as error:
         return _Listing(shard, None, error=str(error))
 
 
@@ -338,7 +339,7 @@ def _ask_by_id(
     for image in sorted(images):
         try:
             row = service.image(image)
-        except VendorError as error:
+        except UNREAD as error:
             unread[image] = str(error)
             continue
         if row is None:
@@ -387,7 +388,7 @@ def _readings(
         service, image, known = item
         try:
             return ImageReading(image, read_grants(service, image.id))
-        except (VendorError, IncompleteRead) as error:
+        except UNREAD as error:
             if isinstance(error, Refused) and image.shard.service == "eds" and not known:
                 # Only its owner may ask who has an image, and no row says whose it is.
                 return ImageReading(replace(image, alias="others"), ())
@@ -464,7 +465,7 @@ def _whose(rule: str, image: str, where: list[_Listing]) -> str:
     for listing in where:
         try:
             row = listing.service.visible_image(image) if listing.service else None
-        except VendorError:
+        except UNREAD:
             row = None
         if row is not None:
             return (

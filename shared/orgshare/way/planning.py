@@ -22,7 +22,7 @@ from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.losses import Loss, foreseen
 from orgshare.decide.plan import Finding, Hold, Plan
 from orgshare.decide.planning import assemble, running, waiting
-from orgshare.errors import VendorError
+from orgshare.errors import UNREAD
 from orgshare.focus import Focus
 from orgshare.guard import NO_PAIRS, Baseline, GuardRecord, baseline, guard
 from orgshare.ledger import Ledger
@@ -222,7 +222,7 @@ def _ask(runtime: Runtime, looked: Looked, facts: Facts, doubts: list[Loss]) -> 
         row = by_id[image]
         try:
             again = looked.services[row.shard].image(image)
-        except VendorError:
+        except UNREAD:
             return False
         return again is not None and same_selection(row, again)
 
