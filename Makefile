@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests start a few hundred processes: whoever keeps Python from remembering what it compiled lets each begin anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint types layers check-template tests tests-3.10 package package-check bench measurements simulate breakages kills mutate least-privilege docs locks clean
 
 demo: $(VENV)/.run

@@ -21,7 +21,7 @@ import yaml
 from bench.tables import markdown
 from localcloud import LocalCloud, ManualClock
 from localcloud.server import serving
-from tests.support.served import OWNER, REGION, deployed_world
+from orgshare_demo.deployment import OWNER, REGION, deployed_world
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "localcloud" / "samples"

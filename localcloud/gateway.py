@@ -44,7 +44,7 @@ from localcloud.ros.stack import Stack, read_stack
 from localcloud.signing import VALID_SECONDS, Nonces, read_signature
 from localcloud.sts.models import IdentityModel, Principal
 from localcloud.sts.responses import OPERATIONS as STS_OPERATIONS
-from localcloud.world import World, WorldError
+from localcloud.world import ANSWER_LOST, World, WorldError
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     (operation.product, operation.name): operation
@@ -110,9 +110,9 @@ class Gateway:
         """Whether flow control lets this call pass; it is counted."""
         return self.flow.admit(self.world.flow_control, operation, account, region, now=self.clock.now())
 
-    def strike(self, operation: str, account: str, region: str) -> FaultRule | None:
+    def strike(self, operation: str, caller: Principal, region: str) -> FaultRule | None:
         """The fault that hits this call, if one does."""
-        return first_strike(self.rules, operation, account, region, self.models.random)
+        return first_strike(self.rules, operation, caller, region, self.models.random)
 
     def written(self) -> None:
         """Tell whoever asked that something may have changed."""
@@ -247,7 +247,7 @@ class _Exchange:
     def _perform(self, operation: Operation, principal: Principal) -> HttpResponse:
         throttled, failed = GATEWAY.error("Throttling.User"), GATEWAY.error("InternalError")
         try:
-            rule = self._passage.admit(principal.account, throttled=throttled, failed=failed)
+            rule = self._passage.admit(principal, throttled=throttled, failed=failed)
         except ApiError as turned_away:
             if operation.writes:
                 self._tell(operation, principal, {}, turned_away)
@@ -259,7 +259,7 @@ class _Exchange:
         if operation.writes:
             self._tell(operation, principal, answer, refusal)
             self._gateway.written()
-        if kind == "lost-answer":
+        if kind in ANSWER_LOST:
             return self._passage.drop(kind)
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")

@@ -49,15 +49,15 @@ class Passage:
     region: str = ""
     principal: Principal | None = None
 
-    def admit(self, account: str, *, throttled: ApiError, failed: ApiError) -> FaultRule | None:
-        """Let a call of an account pass flow control, and give the fault that strikes it, if one does.
+    def admit(self, caller: Principal, *, throttled: ApiError, failed: ApiError) -> FaultRule | None:
+        """Let a call pass flow control, and give the fault that strikes it, if one does.
 
         ApiError if it may not pass or the fault refuses it: `throttled` and `failed` are the product's words for that.
         """
         gateway, operation = self.gateway, f"{self.product}:{self.action}"
-        if not gateway.admits(operation, account, self.region):
+        if not gateway.admits(operation, caller.account, self.region):
             raise throttled
-        rule = gateway.strike(operation, account, self.region)
+        rule = gateway.strike(operation, caller, self.region)
         if rule is not None and rule.fault.kind in ("throttle", "error"):
             raise rule.refusal(throttled if rule.fault.kind == "throttle" else failed)
         return rule
@@ -85,9 +85,10 @@ class Passage:
         )
 
     def drop(self, why: str) -> HttpResponse:
-        """The connection ends without an answer."""
+        """The connection ends without an answer; who is killed on the way is named."""
         self._log(0, why)
-        return HttpResponse(status=0, body=b"", dropped=True, wait=self.gateway.world.latency.seconds)
+        kills = self.principal.origin if self.principal is not None and why == "killed" else ""
+        return HttpResponse(status=0, body=b"", dropped=True, kills=kills, wait=self.gateway.world.latency.seconds)
 
     def _log(self, status: int, code: str) -> None:
         """Tell whoever asked what became of the request."""

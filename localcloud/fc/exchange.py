@@ -30,6 +30,7 @@ from localcloud.render import as_json
 from localcloud.ros.stack import Function
 from localcloud.signing import VALID_SECONDS, read_signature
 from localcloud.sts.models import Principal
+from localcloud.world import ANSWER_LOST
 
 if TYPE_CHECKING:
     from localcloud.gateway import Gateway
@@ -101,10 +102,9 @@ class FunctionExchange:
             return self._refused(refusal)
 
     def _perform(self, principal: Principal, service: str, name: str, qualifier: str) -> HttpResponse | Invoke:
-        account = principal.account
         self._gateway.calls[f"{FUNCTION_COMPUTE.name}:{OPERATION}"] += 1
-        throttled = ERRORS.error("ResourceExhausted", of=f"account '{account}'")
-        rule = self._passage.admit(account, throttled=throttled, failed=ERRORS.error("InternalServerError"))
+        throttled = ERRORS.error("ResourceExhausted", of=f"account '{principal.account}'")
+        rule = self._passage.admit(principal, throttled=throttled, failed=ERRORS.error("InternalServerError"))
         kind = rule.fault.kind if rule is not None else ""
         if kind == "no-answer":
             return self._passage.drop(kind)
@@ -216,7 +216,7 @@ class FunctionExchange:
 
     def _send(self, status: int, code: str, body: bytes, kind: str, *more: tuple[str, str]) -> HttpResponse:
         passage = self._passage
-        if self._spoiled == "lost-answer":
+        if self._spoiled in ANSWER_LOST:
             return passage.drop(self._spoiled)
         return passage.answer(
             status,

@@ -26,6 +26,7 @@ from localcloud.passage import Passage
 from localcloud.permissions import lacks
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
+from localcloud.world import ANSWER_LOST
 
 if TYPE_CHECKING:
     from localcloud.gateway import Gateway
@@ -104,14 +105,14 @@ class MessageExchange:
     def _perform(self, principal: Principal) -> HttpResponse:
         throttled, failed = ERRORS.error("QpsLimitExceeded"), ERRORS.error("InternalError")
         try:
-            rule = self._passage.admit(principal.account, throttled=throttled, failed=failed)
+            rule = self._passage.admit(principal, throttled=throttled, failed=failed)
             kind = rule.fault.kind if rule is not None else ""
             if kind == "no-answer":
                 return self._passage.drop(kind)
             status, root, document = self._call(principal)
         except ApiError as refusal:
             return self._refused(refusal)
-        if kind == "lost-answer":
+        if kind in ANSWER_LOST:
             return self._passage.drop(kind)
         return self._send(status, "", _xml(root, document), broken=kind == "malformed")
 

@@ -25,6 +25,7 @@ from localcloud.permissions import check_object_permission
 from localcloud.render import as_xml
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
+from localcloud.world import ANSWER_LOST
 
 if TYPE_CHECKING:
     from localcloud.gateway import Gateway
@@ -120,7 +121,7 @@ class ObjectExchange:
     def _perform(self, operation: ObjectOperation, principal: Principal) -> HttpResponse:
         throttled, failed = ERRORS.error("TotalQpsLimitExceeded"), ERRORS.error("InternalError")
         try:
-            rule = self._passage.admit(principal.account, throttled=throttled, failed=failed)
+            rule = self._passage.admit(principal, throttled=throttled, failed=failed)
         except ApiError as turned_away:
             return self._refused(turned_away)
         kind = rule.fault.kind if rule is not None else ""
@@ -129,7 +130,7 @@ class ObjectExchange:
         answer, refusal = self._call(operation, principal)
         if refusal is None:
             self._tell(operation, principal)
-        if kind == "lost-answer":
+        if kind in ANSWER_LOST:
             return self._passage.drop(kind)
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")

@@ -381,3 +381,31 @@ def test_a_topic_that_is_none(shell: Make) -> None:
     ran = run("doctor")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err == "Error: ORGSHARE_NOTICES=alerts: expected acs:mns:REGION:ACCOUNT:/topics/NAME\n"
+
+
+# --- who does the work of single shards
+
+
+@pytest.mark.parametrize(
+    ("worker", "place"),
+    [("orgshare-worker", "functions/orgshare-worker"), ("acme/worker", "services/acme/functions/worker")],
+)
+def test_a_worker_is_named_with_what_invoking_it_takes_and_not_run(shell: Make, worker: str, place: str) -> None:
+    """Whoever checks would start a run of it, so it is only said what is needed, in both versions' words."""
+    run = shell(world=organization(), policy=two_owners())
+    assert "worker" not in answers(run)
+    run.environment["ORGSHARE_WORKER"] = worker
+    assert bad(run) == {}
+    assert answers(run)["worker"].startswith(
+        f"not tried, because it would run: {CALLER} needs fc:InvokeFunction on acs:fc:*:{OWNER}:{place}"
+    )
+    assert "fc:InvokeFunction" not in run.trial.cloud.calls
+
+
+def test_without_credentials_nothing_is_said_of_the_worker(shell: Make) -> None:
+    """Whose permission it would be is not known then."""
+    run = shell(world=organization(), policy=two_owners())
+    run.environment |= {"ORGSHARE_WORKER": "orgshare-worker", "ALIBABA_CLOUD_ACCESS_KEY_ID": "NOBODY"}
+    checks = [row["check"] for row in run("doctor", "--json").json["checks"]]
+    assert "credentials" in checks
+    assert "worker" not in checks

@@ -161,7 +161,7 @@ def _carry_out_shard(
             raise Paused(f"{shard}: {why}; nothing is written there until «orgshare resume»")
         granting = [d for d in decisions if d.grants]
         running = [loss for loss in planned.running if loss.shard == shard]
-        ledger = intended(settled_ledger, planned.facts, planned.decisions, granting, running)
+        ledger = intended(settled_ledger, planned.facts, planned.decisions, granting, running, before=before.ledger)
         shares = Shares(runtime, planned, shard, changes)
         ledger = shares.intended(ledger)
         lease = runtime.state.take(
@@ -198,9 +198,15 @@ def _with_lease(
         outcomes = tuple(runtime.executor.map(lambda work: carry_out(service, work), works))
         shares.empty()
         covered = {d.image.id: d.staying.sure for d in decisions}
-        listed = {r.image.id: frozenset(g.account for g in r.grants or ()) for r in planned.looked.readings if r.asked}
-        reached = {d.image.id: d.coverage.perhaps() & listed.get(d.image.id, d.coverage.perhaps()) for d in decisions}
-        after = shares.recorded(recorded(ledger, outcomes, planned.now, covered=covered, reached=reached))
+        perhaps = {d.image.id: d.coverage.perhaps() for d in decisions}
+        asked = [r for r in planned.looked.readings if r.asked and r.image.id in perhaps]
+        rowless = {r.image.id: perhaps[r.image.id] - {grant.account for grant in r.grants or ()} for r in asked}
+        organization = planned.facts.organization
+        existing = organization.members.keys() | {organization.management}
+        after = recorded(
+            ledger, outcomes, planned.now, covered=covered, perhaps=perhaps, rowless=rowless, existing=existing
+        )
+        after = shares.recorded(after)
         result = _ShardResult(outcomes, shares.result())
         after = after.with_saw(saw_after(planned, shard, rested_on, left=result.left(), failed=result.failed()))
         _remember(runtime, planned, shard, after)

@@ -3,7 +3,8 @@
 Reading is tried by reading. What would change something is not tried: that ``DryRun`` of ModifyImageSharePermission
 does what its name says is documented nowhere, and the calls of Resource Sharing have nothing of the kind
 (https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission). So these are listed
-with the role that needs them, as not tried. The state alone is tried by writing: one object is put and deleted again.
+with the role that needs them, as not tried; so is a worker, which would run. The state alone is tried by writing: one
+object is put and deleted again.
 
 What can go wrong is one fault told ten times, so that nobody finds it. What cannot be tried because something before it
 failed is one line that names it.
@@ -67,10 +68,11 @@ def check_deployment(
     *,
     state_in_cloud: bool,
     notices: Notices | None,
+    worker: str | None,
     check_versioning: Callable[[ObjectStore], None],
     try_puts: Callable[[ObjectStore], None],
 ) -> tuple[Check, ...]:
-    """Check credentials, organization, owners, sharing, state and notices.
+    """Check credentials, organization, owners, sharing, state, notices and the worker, which is a function's name.
 
     ``check_versioning`` reads, ``try_puts`` puts an object and deletes it again. Raises ``NobodyAnswers`` if the first
     call gets no answer.
@@ -100,6 +102,8 @@ def check_deployment(
         )
     if notices is not None and caller is not None:
         _notices(sheet, notices, caller)
+    if worker is not None and caller is not None:
+        _worker(sheet, worker, caller)
     return tuple(sheet.checks)
 
 
@@ -395,6 +399,23 @@ def _notices(sheet: Sheet, notices: Notices, caller: Who) -> None:
         sheet.failed("notices", str(error), mend(error, "mns:GetTopicAttributes", caller))
     else:
         sheet.fine("notices", f"{notices} is there; nothing was published: {needs}")
+
+
+# --- who does the work of single shards
+
+
+def _worker(sheet: Sheet, worker: str, caller: Who) -> None:
+    """Name what invoking it takes, on what the templates grant it.
+
+    Whether it is there could be asked (GetFunction), but with a permission that no run needs, and in a region that only
+    a function knows: a worker is invoked where the function that invokes it runs.
+    """
+    service, _, function = worker.rpartition("/")
+    place = f"services/{service}/functions/{function}" if service else f"functions/{function}"
+    needs = (
+        f"{caller.name} needs fc:InvokeFunction on acs:fc:*:{caller.account}:{place}, in the region of the functions"
+    )
+    sheet.fine("worker", f"not tried, because it would run: {needs}")
 
 
 # --- mending
