@@ -36,9 +36,10 @@ package: $(VENV)/.dev
 package-check: $(VENV)/.dev
 	$(BIN)/python -m deploy.trial
 
-# In parallel where there are cores; every test is independent of every other.
+# In parallel where there are cores; every test is independent of every other. Neighbours stay together as long as they
+# can, so that what a module sets up once is not set up in every process.
 tests: $(VENV)/.dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 # The deployed code must run on Function Compute's Python 3.10: its tests run there too where a 3.10 is at hand.
 tests-3.10: $(VENV)/.dev
