@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests start a few hundred processes: whoever keeps Python from remembering what it compiled lets each begin anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint types layers check-template tests tests-3.10 package package-check bench measurements simulate breakages kills mutate least-privilege docs locks clean
 
 demo: $(VENV)/.run
@@ -33,9 +36,10 @@ package: $(VENV)/.dev
 package-check: $(VENV)/.dev
 	$(BIN)/python -m deploy.trial
 
-# In parallel where there are cores; every test is independent of every other.
+# In parallel where there are cores; every test is independent of every other. Neighbours stay together as long as they
+# can, so that what a module sets up once is not set up in every process.
 tests: $(VENV)/.dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 # The deployed code must run on Function Compute's Python 3.10: its tests run there too where a 3.10 is at hand.
 tests-3.10: $(VENV)/.dev

@@ -50,7 +50,7 @@ class Passage:
     principal: Principal | None = None
 
     def admit(self, caller: Principal, *, throttled: ApiError, failed: ApiError) -> FaultRule | None:
-        """Let somebody's call pass flow control, and give the fault that strikes it, if one does.
+        """Let a call pass flow control, and give the fault that strikes it, if one does.
 
         ApiError if it may not pass or the fault refuses it: `throttled` and `failed` are the product's words for that.
         """

@@ -102,9 +102,8 @@ class FunctionExchange:
             return self._refused(refusal)
 
     def _perform(self, principal: Principal, service: str, name: str, qualifier: str) -> HttpResponse | Invoke:
-        account = principal.account
         self._gateway.calls[f"{FUNCTION_COMPUTE.name}:{OPERATION}"] += 1
-        throttled = ERRORS.error("ResourceExhausted", of=f"account '{account}'")
+        throttled = ERRORS.error("ResourceExhausted", of=f"account '{principal.account}'")
         rule = self._passage.admit(principal, throttled=throttled, failed=ERRORS.error("InternalServerError"))
         kind = rule.fault.kind if rule is not None else ""
         if kind == "no-answer":

@@ -241,12 +241,7 @@ class Clients:
         """CreateResourceShare; the id of the new share."""
         request = sharing_models.CreateResourceShareRequest(
             resource_share_name=name,
-            resources=[
-                sharing_models.CreateResourceShareRequestResources(resource_id=one, resource_type="Image")
-                for one in images
-            ]
-            or None,
-            targets=list(targets) or None,
+            **_parts(sharing_models.CreateResourceShareRequestResources, images, targets),
             **more,
         )
         return str(self.sharing.create_resource_share(request).body.resource_share.resource_share_id)
@@ -255,12 +250,7 @@ class Clients:
         """AssociateResourceShare; the rows of its answer."""
         request = sharing_models.AssociateResourceShareRequest(
             resource_share_id=share,
-            resources=[
-                sharing_models.AssociateResourceShareRequestResources(resource_id=one, resource_type="Image")
-                for one in images
-            ]
-            or None,
-            targets=list(targets) or None,
+            **_parts(sharing_models.AssociateResourceShareRequestResources, images, targets),
         )
         return list(self.sharing.associate_resource_share(request).body.to_map()["ResourceShareAssociations"])
 
@@ -270,12 +260,7 @@ class Clients:
         """DisassociateResourceShare; the rows of its answer."""
         request = sharing_models.DisassociateResourceShareRequest(
             resource_share_id=share,
-            resources=[
-                sharing_models.DisassociateResourceShareRequestResources(resource_id=one, resource_type="Image")
-                for one in images
-            ]
-            or None,
-            targets=list(targets) or None,
+            **_parts(sharing_models.DisassociateResourceShareRequestResources, images, targets),
             **more,
         )
         return list(self.sharing.disassociate_resource_share(request).body.to_map()["ResourceShareAssociations"])
@@ -310,6 +295,14 @@ class Clients:
         for taken in ("access_key_id", "access_key_secret", "security_token", "region_id"):
             config.pop(taken)
         return Clients(region=self.region, **config)
+
+
+def _parts(resource: Any, images: Iterable[str], targets: Iterable[str]) -> dict[str, Any]:
+    """What goes into a resource share or out of it; each request has a class of its own for its resources."""
+    return {
+        "resources": [resource(resource_id=one, resource_type="Image") for one in images] or None,
+        "targets": list(targets) or None,
+    }
 
 
 @contextlib.contextmanager
