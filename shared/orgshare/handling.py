@@ -35,7 +35,7 @@ from orgshare.ports import Workers
 from orgshare.report.documents import Document, about, apply_document, joined, not_applied_document, plan_document
 from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
-from orgshare.report.telling import tell, tell_of_orphans
+from orgshare.report.telling import tell, tell_of_orphans, tell_of_workers
 from orgshare.settings import POLICY, WORKER, read_settings
 from orgshare.signals import Signal, parse, senders_of, take_in, worker_request
 from orgshare.way.applying import Applied
@@ -196,9 +196,10 @@ def _hand_out(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Do
         "handed out",
         looks=looks,
         invoked=[str(shard) for shard in woken.invoked],
-        unplaced={str(shard): why for shard, why in woken.unplaced.items()},
+        unplaced={str(shard): str(why) for shard, why in woken.unplaced.items()},
         paused=[str(shard) for shard in woken.paused],
     )
+    tell_of_workers(surroundings, woken, log)
     report = joined([_handed_out(surroundings, woken, incomplete, orphaned), *_finish(here.requests, site, log)])
     if incomplete:
         raise Unfinished(_first("readings are incomplete", [f"{gap.name}: {gap.why}" for gap in incomplete]))
@@ -341,8 +342,8 @@ def _handed_out(
     findings: tuple[Finding, ...] = (),
 ) -> Document:
     """The report of a function that changed nothing itself: ``asked`` are the shards for which a worker was invoked."""
-    why = "no worker could be invoked, so its signal waits beside it for the next watch: "
-    gaps = [*incomplete, *(Incomplete("shard", str(shard), why + error) for shard, error in woken.unplaced.items())]
+    why = "no worker could be invoked, so its signal waits beside it for a later watch: "
+    gaps = [*incomplete, *(Incomplete("shard", str(shard), f"{why}{error}") for shard, error in woken.unplaced.items())]
     paused = [Finding("paused", "", "", f"{shard}: its signal waits beside it") for shard in woken.paused]
     plan = Plan(findings=tuple(sorted((*findings, *paused))), incomplete=tuple(sorted(gaps)))
     document = plan_document(plan, about(surroundings.policy, surroundings.state.beginning.directory))

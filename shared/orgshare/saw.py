@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orgshare.policy.model import Policy
 from orgshare.words import NO_TAGS, Organization, Tags
@@ -106,6 +107,14 @@ def after_part(
 
 
 def after_failure(before: Saw, tried: tuple[str, str, str], now: datetime) -> Saw:
-    """After a pass that did not come to its end: what it rested on was not seen."""
+    """After a pass over all that was due that did not come to its end: what it rested on was not seen."""
     again = now + waits_for(before.times)
+    if before.again is not None and now < before.again:
+        again = min(again, before.again)
     return Saw(before.organization, before.policy, before.approvals, again, before.times + 1, tried)
+
+
+def after_failed_part(before: Saw, now: datetime) -> Saw:
+    """After a pass over something else that did not come to its end: what is due anyway is as due as before."""
+    soon = now + FIRST_AGAIN
+    return replace(before, again=soon if before.again is None else min(before.again, soon))

@@ -11,14 +11,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from localcloud.inprocess import in_process
 from orgshare import handling
+from orgshare.errors import NotPermitted, TryAgain, VendorError
 from orgshare.handling import Unfinished
 from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal, worker_request
 from orgshare.signals.model import ImageAt
 from orgshare.words import Shard
+from tests.support.fanned import Fanned
 from tests.support.trial import (
     MANAGEMENT,
     OTHER_REGION,
@@ -333,3 +336,33 @@ def test_a_message_is_never_too_long(deployment: Callable[..., Deployment]) -> N
     assert 10 < len(told) < 120
     assert f"and {120 - len(told)} more: {120 - len(told)} refused; «orgshare status» shows all of them" in told.text
     assert made.after(1) == []
+
+
+@pytest.mark.parametrize(("error", "hours"), [(NotPermitted("no", remedy="allow it"), 0), (TryAgain("later"), 1)])
+def test_a_worker_that_cannot_be_invoked_is_told(
+    trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch, error: VendorError, hours: int
+) -> None:
+    """At once if trying again does not help, else when it stands for an hour; once, and anew when it comes back."""
+    fanned = Fanned(trial())
+    fanned.trial.begin()
+    told: list[str] = []
+    topic = SimpleNamespace(publish=told.append)
+    usual = fanned.trial.runtime
+    monkeypatch.setattr(fanned.trial, "runtime", lambda **of: replace(usual(**of), notices=topic))
+
+    def refuse(request: str) -> None:
+        raise error
+
+    for _ in range(2):
+        told.clear()
+        fanned.invoke = refuse  # type: ignore[method-assign]
+        for hour in range(4):
+            assert len(told) == (hour > hours)
+            fanned.timer("reconcile")
+            fanned.trial.cloud.advance(HOUR)
+        assert len(told) == 1
+        assert (
+            f"1. NO-WORKER (new): no worker could be invoked for 1 shard, so nothing is done there: {error}" in told[0]
+        )
+        del fanned.invoke
+        fanned.sweep()

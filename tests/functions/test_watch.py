@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from orgshare.errors import StopRun
 from orgshare.handling import Unfinished
 from orgshare.record.forms import view_digest
-from orgshare.saw import Standing, View
+from orgshare.saw import Saw, Standing, View, after_failed_part, after_failure, waits_for
 from orgshare.words import Shard
 from tests.support.fanned import Fanned
 from tests.support.trial import (
@@ -311,3 +312,39 @@ def test_a_view_of_ten_thousand_accounts_is_small_and_says_who_changed() -> None
     other = View({**members, str(10**15 + 7): Standing(folders[8]), str(10**15 + 10_000): Standing(folders[0])})
     assert other.changed(view) == view.changed(other) == {str(10**15 + 7), str(10**15 + 10_000)}
     assert view_digest(other)[0] != digest
+
+
+def test_a_failed_look_at_one_image_hides_no_change_of_the_organization(f: Fanned) -> None:
+    """However often it failed: the next watch finds who joined, and the accounts of the failed image follow in time."""
+    f.trial.patch(directory={"members": {NEW: {"name": "new", "folder": "fd-prod"}}})
+    f.trial.patch(faults=[{"operation": "ecs:ModifyImageSharePermission", "kind": "error", "every": 1}])
+    for _ in range(4):
+        f.changed("m-gold", region=REGION, owner=OWNER)
+        with pytest.raises(Unfinished):
+            f.work()
+    f.trial.patch(faults=[])
+    assert f.watch() == 1
+    assert f.trial.access() == everywhere(A, B, NEW)
+
+
+def test_a_failed_look_at_one_image_puts_off_nothing_that_has_a_time(f: Fanned) -> None:
+    """What ends sooner than the next try is looked at when it ends."""
+    soon = f.trial.runtime().now() + timedelta(minutes=2)
+    on = ("view", "policy", "")
+    for before in (Saw(*on, again=soon), Saw(*on, again=soon, times=4)):
+        assert after_failed_part(before, soon - timedelta(minutes=2)) == before
+        assert after_failure(before, on, soon - timedelta(minutes=2)).again == soon
+        assert after_failure(before, on, soon).again == soon + waits_for(before.times)
+
+
+def test_what_waits_outlasts_a_worker_in_mode_observe(f: Fanned) -> None:
+    """An instance that observes already, beside others that do not yet: it does nothing and forgets nothing."""
+    f.trial.patch(images={"m-new": {"owner": OWNER, "region": REGION, "name": "new", "tags": {"share": "org"}}})
+    f.changed("m-new", region=REGION, owner=OWNER)
+    f.trial.write_policy(policy(mode="observe"))
+    assert f.work() == 1
+    assert f.trial.access().get("m-new", set()) == set()
+    f.trial.write_policy(policy())
+    f.trial.cloud.advance(FIVE_MINUTES)
+    assert f.watch() == 1
+    assert f.trial.access()["m-new"] == {A, B}

@@ -15,15 +15,18 @@ import msgspec
 from msgspec import Struct
 
 from orgshare.decide.plan import Finding, Hold
-from orgshare.errors import OrgshareError
+from orgshare.errors import OrgshareError, TryAgain
 from orgshare.notices import Matter, Notice
 from orgshare.report.documents import About
 from orgshare.report.times import moment
 from orgshare.way.applying import Applied
-from orgshare.words import counted
+from orgshare.words import Shard, counted
 
 SHARDS = "shards"
 """The scope of what no shard's own run finds: that the policy names them all."""
+
+WORKERS = "workers"
+"""The scope of what only those find who invoke workers."""
 
 PASSES_BY_ITSELF = timedelta(hours=1)
 """How long what mostly passes by itself has to stand: two looks in a row that are not the retries of one."""
@@ -78,6 +81,22 @@ def matter_of_error(error: OrgshareError) -> Matter:
         do="«orgshare doctor» says what is missing and how to mend it; nothing is done until then",
         scope="run",
         patience=PASSES_BY_ITSELF,
+    )
+
+
+def matter_of_workers(unplaced: Mapping[Shard, OrgshareError]) -> Matter:
+    """No worker could be invoked for these shards. What trying again may mend has to stand for a while."""
+    first = min(unplaced)
+    lasting = [shard for shard, error in sorted(unplaced.items()) if not isinstance(error, TryAgain)]
+    why = unplaced[lasting[0] if lasting else first]
+    return Matter(
+        key="workers",
+        kind="no-worker",
+        where=", ".join(map(str, sorted(unplaced))),
+        what=f"no worker could be invoked for {counted(len(unplaced), 'shard')}, so nothing is done there: {why}",
+        do="see to it that the function of ORGSHARE_WORKER is there and may be invoked; what is asked for waits",
+        scope=WORKERS,
+        patience=timedelta() if lasting else PASSES_BY_ITSELF,
     )
 
 

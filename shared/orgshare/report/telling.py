@@ -16,9 +16,19 @@ from orgshare.decide.plan import Finding
 from orgshare.errors import ConfigurationError, CredentialsRefused, OrgshareError, StopShard, VendorError
 from orgshare.notices import Matter, Notes, Notice, due, settled
 from orgshare.report.documents import about
-from orgshare.report.notices import SHARDS, Sent, matter_of_error, matters_of, matters_of_findings, message
+from orgshare.report.notices import (
+    SHARDS,
+    WORKERS,
+    Sent,
+    matter_of_error,
+    matter_of_workers,
+    matters_of,
+    matters_of_findings,
+    message,
+)
 from orgshare.way.applying import Applied
 from orgshare.way.runtime import Runtime
+from orgshare.way.waking import Woken
 
 
 def tell(runtime: Runtime, outcome: Applied | OrgshareError, log: Any) -> None:
@@ -36,6 +46,14 @@ def tell_of_orphans(runtime: Runtime, findings: Iterable[Finding], *, everything
     if runtime.notices is not None:
         matters = tuple(matters_of_findings(findings, {}))
         _tell(runtime, matters, lambda scope: everything and scope == SHARDS, log)
+
+
+def tell_of_workers(runtime: Runtime, woken: Woken, log: Any) -> None:
+    """Tell of workers that could not be invoked; where one was and none could not be, that is over."""
+    if runtime.notices is None or not (woken.invoked or woken.unplaced):
+        return
+    matters = (matter_of_workers(woken.unplaced),) if woken.unplaced else ()
+    _tell(runtime, matters, lambda scope: scope == WORKERS, log)
 
 
 def _looked_at(applied: Applied) -> Callable[[str], bool]:

@@ -50,8 +50,11 @@ def attend(runtime: Runtime, shard: Shard) -> Attended:
     """Follow what waits beside a shard. Raises as ``apply`` does; what was not followed then waits on.
 
     Nothing is done where another worker is at it, which looks once more after letting go; where a person paused it; or
-    where the policy does not name the shard any more, so that what waits there is over.
+    where the policy does not name the shard any more, so that what waits there is over. In mode observe what waits
+    goes on waiting, for it was left by somebody who does more.
     """
+    if runtime.policy.mode == "observe":
+        return Attended()
     marks = runtime.state.marks(shard)
     attended = Attended()
     for _ in range(PASSES):

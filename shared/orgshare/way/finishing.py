@@ -16,7 +16,7 @@ import msgspec
 from orgshare.decide.plan import Pending
 from orgshare.guard import GuardRecord
 from orgshare.policy.model import Policy
-from orgshare.saw import Saw, after_failure, after_part, after_whole, view_of
+from orgshare.saw import Saw, after_failed_part, after_failure, after_part, after_whole, view_of
 from orgshare.way.planning import Planned
 from orgshare.way.runtime import Runtime
 from orgshare.words import Shard
@@ -44,7 +44,8 @@ def saw_after(planned: Planned, shard: Shard, on: RestedOn, *, left: bool = Fals
     looked, now = planned.looked, planned.now
     before = looked.states[shard].ledger.saw
     if failed or _is_unsure(planned, shard):
-        return after_failure(before, on, now)
+        all_that_is_due = shard in looked.whole | looked.begun | looked.followed
+        return after_failure(before, on, now) if all_that_is_due else after_failed_part(before, now)
     left = left or any(not pending.until for pending in _pending(planned, shard))
     until = min([*_times(planned, shard), *_ends_of_partners(planned.facts.policy, now)], default=None)
     if shard not in looked.whole | looked.begun:

@@ -19,13 +19,13 @@ from orgshare.words import Shard
 
 
 class Woken(Struct, frozen=True):
-    """For which shards a worker was invoked, for which it could not be and why, and which a person paused.
+    """For which shards a worker was invoked, for which it could not be and why not, and which a person paused.
 
     For all others that were asked for, one was on the way already.
     """
 
     invoked: tuple[Shard, ...] = ()
-    unplaced: Mapping[Shard, str] = {}
+    unplaced: Mapping[Shard, VendorError | CredentialsRefused] = {}
     paused: tuple[Shard, ...] = ()
 
     def and_then(self, later: Woken) -> Woken:
@@ -49,28 +49,28 @@ def wake(runtime: Runtime, workers: Workers, wanted: Mapping[Shard, Signal]) -> 
         if not signal.empty:
             runtime.state.leave(shard, signal, by=by)
 
-    def one(item: tuple[Shard, Signal]) -> tuple[Shard, str, str]:
+    def one(item: tuple[Shard, Signal]) -> tuple[Shard, str, VendorError | CredentialsRefused | None]:
         shard, signal = item
         state = runtime.state
         with asking_the_state():
             if state.paused(shard):
                 leave(shard, signal, runtime.run)
-                return shard, "paused", ""
+                return shard, "paused", None
             marks = state.marks(shard)
             if not marks.ask(lambda mark: leave(shard, signal, mark), run=runtime.run):
-                return shard, "", ""
+                return shard, "", None
         try:
             workers.invoke(worker_request(Signal(beside=frozenset({shard}))))
         except (VendorError, CredentialsRefused) as error:
             with asking_the_state():
                 marks.take()  # nobody is on the way
-            return shard, "unplaced", str(error)
-        return shard, "invoked", ""
+            return shard, "unplaced", error
+        return shard, "invoked", None
 
     found = tuple(runtime.executor.map(one, sorted(wanted.items(), key=lambda item: item[0])))
     return Woken(
         tuple(shard for shard, what, _ in found if what == "invoked"),
-        {shard: why for shard, what, why in found if what == "unplaced"},
+        {shard: why for shard, _, why in found if why is not None},
         tuple(shard for shard, what, _ in found if what == "paused"),
     )
 

@@ -10,7 +10,8 @@ another name touches nothing, nor does an account that was closed and is still l
 status. Folders without members are in no listing, so of those a sweep tells.
 
 What can go wrong is a difference that is taken for done. So the watch writes down nothing of what it saw: that is for
-the worker that finished, and where one died or was turned away, the next watch finds the same difference. A listing
+the worker that finished, and where one died or was turned away, the next watch finds the same difference. Where the
+same was tried and failed, it waits for the time that was set, and so does what waits beside such a shard. A listing
 that could not be read to its end raises and concludes nothing; one that lies asks for a look that asks for each account
 alone.
 """
