@@ -183,7 +183,7 @@ def _hand_out(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Do
         watched = look(surroundings, workers)
         woken, incomplete, looks = watched.woken, watched.incomplete, watched.looks
     if not replace(signal, accounts=frozenset(), organization=False, surely=False).empty:
-        named, unread = _named(surroundings)
+        named, unread = _named(surroundings) if signal.everything else named_shards(surroundings, ())
         wanted = dict(shards_of(signal, named))
         for image_at in sorted(signal.images):
             if not any(image_at in each.images for each in wanted.values()):
@@ -252,7 +252,7 @@ def _observe(surroundings: Runtime, signal: Signal, site: Site, log: Any) -> Doc
 
 
 def _named(surroundings: Runtime) -> tuple[list[Shard], list[Incomplete]]:
-    """The shards of the policy, and the owners whose regions could not be read."""
+    """For a sweep: the shards of the policy, and the owners whose regions could not be read."""
     with asking_the_state():
         remembered = surroundings.state.shards()
     return named_shards(surroundings, remembered)

@@ -52,7 +52,10 @@ NOT_COUNTED = {"modes are kept", "no run breaks", "whoever is wanted keeps acces
 OF_PERMISSIONS = {"access_denied_detail", "root_assumes_roles"}
 """Nobody lacks a permission in these histories; tests/localcloud/test_permissions.py asks both."""
 
+OF_DESKTOPS = {"eds_beyond_cap", "eds_several_at_once", "eds_received_type"}
+"""Nobody has Elastic Desktop Service in these stories; tests/way/test_desktops.py asks them together with others."""
+
 
 def test_every_switch_of_the_local_cloud_is_tried() -> None:
     """A question that the vendor leaves open and that is not asked here would be answered by luck."""
-    assert set(SWITCHES) | OF_PERMISSIONS == set(Switches.__struct_fields__)
+    assert set(SWITCHES) | OF_PERMISSIONS | OF_DESKTOPS == set(Switches.__struct_fields__)

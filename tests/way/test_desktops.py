@@ -394,6 +394,49 @@ def test_a_lost_answer_is_read_back(trial: Trials, partial: str, again: str) -> 
     assert in_step(t)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    switches=st.fixed_dictionaries(
+        {
+            "eds_beyond_cap": st.sampled_from(["first", "ignored", "error"]),
+            "eds_several_at_once": st.sampled_from(["accepted", "refused"]),
+            "eds_received_type": st.sampled_from(["CUSTOM", "SHARED"]),
+            "aliyun_id": st.sampled_from(["string", "number"]),
+            "repeated_add": st.sampled_from(["ok", "error", "refresh"]),
+            "remove_unshared": st.sampled_from(["ok", "error"]),
+            "add_and_remove": st.sampled_from(["add", "remove"]),
+            "partial_apply": st.sampled_from(["none", "some"]),
+        }
+    ),
+    kinds=st.lists(st.sampled_from(["lost-answer", "no-answer", "throttle", "error"]), max_size=2),
+    every=st.integers(2, 4),
+    moves=st.lists(st.tuples(st.integers(0, 13), st.booleans()), max_size=6),
+)
+def test_whatever_the_service_answers_everybody_has_what_the_policy_says(
+    switches: dict[str, str], kinds: list[str], every: int, moves: list[tuple[int, bool]]
+) -> None:
+    """In every position of every switch, with calls that fail meanwhile: two quiet sweeps and all is in step."""
+    more = {"m-desk-theirs": desk("desk-theirs", owner=MANAGEMENT)}
+    accounts, document = crowd(14, more_images=more, switches=switches, grants={"m-desk-theirs": [OWNER]})
+    with tempfile.TemporaryDirectory() as folder:
+        t = Trial(Path(folder), world=document, policy=desk_policy(desk_rule()))
+        with in_process(t.cloud, sleep=lambda _: None):
+            t.apply()
+            t.patch(faults=[{"operation": SHARE, "kind": kind, "every": every} for kind in kinds])
+            inside = dict.fromkeys(accounts, True)
+            for number, stays in moves:
+                inside[accounts[number]] = stays
+                t.move(accounts[number], "fd-prod" if stays else "fd-test")
+                t.apply()
+            t.patch(faults=[])
+            for _ in range(2):
+                t.cloud.advance(16 * 60)
+                t.apply()
+            wanted = [account for account in accounts if inside[account]]
+            assert have(t) == {**everywhere(*wanted), "m-desk-theirs": {OWNER}}
+            assert t.plan().plan.changes == ()
+
+
 # --- ownership
 
 
