@@ -324,7 +324,8 @@ def _list_desktops(focus: Focus, shard: Shard, service: ImageService, ledger: Le
     """
     regions = service.regions() if isinstance(service, RegionalImages) else ()
     images, gaps = list_images(service, shard)
-    known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
+    # What is not listed may be in a region that could not be read: then it is not asked for, either.
+    known = ledger.grants.keys() if focus.takes_whole(shard) and not gaps else frozenset()
     found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
     inside = tuple(image for image in found if image.region in regions)
     left = frozenset(image.region for image in found) - {*regions}
