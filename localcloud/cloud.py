@@ -173,7 +173,10 @@ class LocalCloud:
                 directory=directory,
                 outsiders=outsiders,
                 access_keys=world.access_keys,
-                roles=world.roles,
+                roles={
+                    arn: role for arn, role in models.identity.roles.items() if arn not in models.functions.stack.roles
+                },
+                policies=world.policies,
                 images=images,
                 grants=grants,
                 resource_shares=models.sharing.share_documents(self.clock.now()),

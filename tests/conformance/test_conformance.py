@@ -16,6 +16,7 @@ from localcloud.catalog import OBJECT_OPERATIONS, OPERATIONS, PRODUCTS, host_par
 from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import GATEWAY, Catalogue
 from localcloud.permissions import NEEDS_NONE, OBJECT_PERMISSIONS, PERMISSIONS
+from localcloud.ram.errors import ERRORS as RAM_ERRORS
 from localcloud.regions import REGIONS
 from localcloud.resourcemanager.errors import ERRORS as RESOURCE_MANAGER_ERRORS
 from localcloud.resourcesharing.errors import ERRORS as RESOURCE_SHARING_ERRORS
@@ -30,6 +31,7 @@ from tests.support.cloud import REGION
 
 CATALOGUES: Mapping[str, Catalogue] = {
     "ecs": ECS_ERRORS,
+    "ram": RAM_ERRORS,
     "resourcemanager": RESOURCE_MANAGER_ERRORS,
     "resourcesharing": RESOURCE_SHARING_ERRORS,
     "sts": STS_ERRORS,

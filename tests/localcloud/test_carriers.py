@@ -39,9 +39,12 @@ from tests.support.cloud import (
     TWO,
     Clients,
     acs3,
+    allowing,
     channels,
+    ecs_of,
     refused,
     start,
+    trusting,
     world,
 )
 
@@ -51,7 +54,8 @@ ROLE = f"acs:ram::{MANAGEMENT}:role/reader"
 @pytest.fixture
 def cloud() -> LocalCloud:
     """The usual world with a role and a few shares."""
-    return start(world(roles={ROLE: {"trusts": [OWNER]}}, grants={THREE: [LAB]}))
+    policies = {f"acs:ram::{OWNER}:policy/share-keys": allowing("kms:*")}
+    return start(world(roles={ROLE: {"trusts": [OWNER]}}, policies=policies, grants={THREE: [LAB]}))
 
 
 @pytest.fixture
@@ -82,6 +86,13 @@ def everything(owner: Clients, manager: Clients, partner: Clients) -> None:
     assert len(ecs.list_tag_resources(ecs_models.ListTagResourcesRequest(**kind)).body.tag_resources.tag_resource) == 1
     ecs.untag_resources(ecs_models.UntagResourcesRequest(**kind, all=True))
     ecs.delete_image(ecs_models.DeleteImageRequest(region_id=REGION, image_id=made))
+
+    assert owner.snapshots()["s-one"]["Encrypted"] is False
+    owner.make_role("sharing", trusting(ecs_of(SHOP)))
+    owner.attach("sharing", "share-keys")
+    assert owner.attached("sharing") == [("Custom", "share-keys")]
+    owner.change_role("sharing", trusting(ecs_of(BANK)))
+    assert owner.role("sharing")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": ecs_of(BANK)}
 
     assert owner.sts.get_caller_identity().body.account_id == OWNER
     assert len(owner.assume(ROLE).accounts()) == 4
