@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localcloud.images import ImageStore
     from localcloud.mns.models import MessageModel
     from localcloud.oss.models import StorageModel
+    from localcloud.ram.models import RamModel
     from localcloud.resourcemanager.models import DirectoryModel
     from localcloud.resourcesharing.models import SharingModel
     from localcloud.sts.models import IdentityModel, Principal
@@ -45,6 +46,7 @@ class Models:
     directory: DirectoryModel
     sharing: SharingModel
     identity: IdentityModel
+    ram: RamModel
     storage: StorageModel
     messages: MessageModel
     functions: FunctionModel

@@ -47,6 +47,7 @@ PRODUCTS: Mapping[str, Product] = {
                 "DescribeImageSharePermission",
                 "DescribeImages",
                 "DescribeRegions",
+                "DescribeSnapshots",
                 "ListTagResources",
                 "ModifyImageSharePermission",
                 "TagResources",
@@ -100,6 +101,12 @@ PRODUCTS: Mapping[str, Product] = {
                 "RejectResourceShareInvitation",
                 "UpdateResourceShare",
             ),
+        ),
+        Product(
+            "ram",
+            "Ram",
+            "2015-05-01",
+            ("AttachPolicyToRole", "CreateRole", "GetRole", "ListPoliciesForRole", "UpdateRole"),
         ),
         Product("sts", "Sts", "2015-04-01", ("AssumeRole", "GetCallerIdentity")),
     )

@@ -179,7 +179,10 @@ class LocalCloud:
                 directory=directory,
                 outsiders=outsiders,
                 access_keys=world.access_keys,
-                roles=world.roles,
+                roles={
+                    arn: role for arn, role in models.identity.roles.items() if arn not in models.functions.stack.roles
+                },
+                policies=world.policies,
                 images={key: image for images, _ in documents for key, image in images.items()},
                 grants={key: accounts for _, grants in documents for key, accounts in sorted(grants.items())},
                 resource_shares=models.sharing.share_documents(self.clock.now()),

@@ -37,6 +37,8 @@ from localcloud.oss.models import StorageModel
 from localcloud.params import Params
 from localcloud.passage import LogEntry, Passage
 from localcloud.permissions import check_permission
+from localcloud.ram.models import RamModel
+from localcloud.ram.responses import OPERATIONS as RAM_OPERATIONS
 from localcloud.render import as_json, as_xml, error_document
 from localcloud.resourcemanager.models import DirectoryModel
 from localcloud.resourcemanager.responses import OPERATIONS as RESOURCE_MANAGER_OPERATIONS
@@ -46,7 +48,7 @@ from localcloud.ros.stack import Stack, read_stack
 from localcloud.signing import VALID_SECONDS, Nonces, read_signature
 from localcloud.sts.models import IdentityModel, Principal
 from localcloud.sts.responses import OPERATIONS as STS_OPERATIONS
-from localcloud.world import ANSWER_LOST, World, WorldError
+from localcloud.world import ANSWER_LOST, Role, World, WorldError
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     (operation.product, operation.name): operation
@@ -55,6 +57,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         *ECS_OPERATIONS,
         *RESOURCE_MANAGER_OPERATIONS,
         *RESOURCE_SHARING_OPERATIONS,
+        *RAM_OPERATIONS,
         *STS_OPERATIONS,
     )
 }
@@ -88,7 +91,8 @@ class Gateway:
         directory = DirectoryModel(world.directory, world.outsiders, now=now)
         stack = read_stack(world)
         _check_trails(world, stack)
-        identity = IdentityModel(world.access_keys, {**world.roles, **stack.roles})
+        identity = IdentityModel(world.access_keys, {**world.roles, **stack.roles}, world.policies)
+        ram = RamModel(identity, settings=settings, now=now)
         sharing = SharingModel(
             world.resource_shares, ecs=ecs, directory=directory, identity=identity, settings=settings, now=now
         )
@@ -97,7 +101,7 @@ class Gateway:
         functions = FunctionModel(identity=identity, messages=messages, random=random)
         events = EventModel(ecs=ecs, directory=directory, storage=storage, functions=functions, random=random)
         self.models = Models(
-            ecs, ecd, directory, sharing, identity, storage, messages, functions, events, settings, random
+            ecs, ecd, directory, sharing, identity, ram, storage, messages, functions, events, settings, random
         )
         events.begin(now)
         self._deploy(world, stack)
@@ -139,7 +143,8 @@ class Gateway:
         models.sharing.adopt(world.resource_shares, now=now)
         models.storage.adopt_buckets({**world.buckets, **stack.buckets}, now=now)
         models.identity.keys = dict(world.access_keys)
-        models.identity.roles = {**world.roles, **stack.roles}
+        models.identity.roles = {**world.roles, **self._stack_roles(stack)}
+        models.identity.policies = dict(world.policies)
         settings = models.settings
         settings.quotas, settings.delays, settings.switches = world.quotas, delays, world.switches
         settings.regions, settings.sites = world.regions, dict(world.sites)
@@ -159,6 +164,11 @@ class Gateway:
         """When something happens by itself next; a moment in the past if it is due."""
         moments = (self.models.events.next_due(), self.models.functions.next_due())
         return min((one for one in moments if one is not None), default=None)
+
+    def _stack_roles(self, stack: Stack) -> dict[str, Role]:
+        """The roles of a template; what a call changed of them stays so while the template says the same."""
+        before, now = self.models.functions.stack.roles, self.models.identity.roles
+        return {arn: now[arn] if before.get(arn) == role and arn in now else role for arn, role in stack.roles.items()}
 
     def _deploy(self, world: World, stack: Stack) -> None:
         functions = self.models.functions

@@ -24,6 +24,7 @@ from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import ApiError, Catalogue
 from localcloud.oss.errors import not_permitted
 from localcloud.policies import ASSUME_ROLE, Asked, common_facts, verdict
+from localcloud.ram.errors import ERRORS as RAM_ERRORS
 from localcloud.resourcemanager.errors import ERRORS as RESOURCE_MANAGER_ERRORS
 from localcloud.resourcesharing.errors import ERRORS as RESOURCE_SHARING_ERRORS
 from localcloud.sts.errors import ERRORS as STS_ERRORS
@@ -47,6 +48,7 @@ class Permission(Generic[CallT]):
 DENIED: Mapping[str, tuple[Catalogue, str]] = {
     "ecd": (ECD_ERRORS, "NoPermission"),
     "ecs": (ECS_ERRORS, "Forbidden.RAM"),
+    "ram": (RAM_ERRORS, "NoPermission"),
     "resourcemanager": (RESOURCE_MANAGER_ERRORS, "NoPermission"),
     "resourcesharing": (RESOURCE_SHARING_ERRORS, "NoPermission"),
     "sts": (STS_ERRORS, "NoPermission"),
@@ -112,6 +114,27 @@ def _role(call: Call) -> tuple[str, ...]:
     return (call.params.text("RoleArn") or "*",)
 
 
+def _snapshots(call: Call) -> tuple[str, ...]:
+    """https://alibabacloud.com/help/tc/ecs/developer-reference/api-ecs-2014-05-26-describesnapshots"""
+    return (f"acs:ecs:{call.region}:{call.account}:snapshot/*",)
+
+
+def _own_role(call: Call) -> tuple[str, ...]:
+    """https://alibabacloud.com/help/en/resource-management/resource-group/developer-reference/api-resourcemanager-2020-03-31-updaterole-rg"""
+    return (f"acs:ram:*:{call.account}:role/{call.params.text('RoleName') or '*'}",)
+
+
+def _any_role(call: Call) -> tuple[str, ...]:
+    """https://www.alibabacloud.com/help/doc-detail/28710.htm"""
+    return (f"acs:ram:*:{call.account}:role/*",)
+
+
+def _role_and_policy(call: Call) -> tuple[str, ...]:
+    """https://alibabacloud.com/help/doc-detail/28729.htm: the role, and the policy of the account or of the vendor."""
+    owner = "system" if call.params.text("PolicyType") == "System" else call.account
+    return (*_own_role(call), f"acs:ram:*:{owner}:policy/{call.params.text('PolicyName') or '*'}")
+
+
 PERMISSIONS: Mapping[str, Permission[Call]] = {
     permission.action: permission
     for permission in (
@@ -126,10 +149,16 @@ PERMISSIONS: Mapping[str, Permission[Call]] = {
         Permission("ecs:DescribeImageSharePermission", _image),
         Permission("ecs:DescribeImages", _images_asked_for),
         Permission("ecs:DescribeRegions", everything),
+        Permission("ecs:DescribeSnapshots", _snapshots),
         Permission("ecs:ListTagResources", _images_named),
         Permission("ecs:ModifyImageSharePermission", _image),
         Permission("ecs:TagResources", _images_named),
         Permission("ecs:UntagResources", _images_named),
+        Permission("ram:AttachPolicyToRole", _role_and_policy),
+        Permission("ram:CreateRole", _any_role),
+        Permission("ram:GetRole", _own_role),
+        Permission("ram:ListPoliciesForRole", _own_role),
+        Permission("ram:UpdateRole", _own_role),
         Permission("resourcemanager:AcceptHandshake", everything),
         Permission("resourcemanager:CreateFolder", everything),
         Permission("resourcemanager:CreateResourceAccount", everything),

@@ -119,14 +119,18 @@ class AccessKey(_Frozen, frozen=True, kw_only=True):
 class Role(_Frozen, frozen=True, kw_only=True):
     """A RAM role: which accounts and services may assume it, by short lists, by a trust policy, or both.
 
-    Without policies it may do everything in its account; with an empty list of them, nothing.
+    Without policies it may do everything in its account; with an empty list of them, nothing but what the policies
+    allow that are attached to it, by their ARNs.
     """
 
     trusts: tuple[str, ...] = ()
     trusts_services: tuple[str, ...] = ()
     trust_policy: TrustPolicy | None = None
     policies: tuple[Policy, ...] | None = None
+    attached: tuple[str, ...] = ()
     max_session: int = 3600
+    description: str = ""
+    console_login: bool = False
 
 
 class Image(_Frozen, frozen=True, kw_only=True):
@@ -249,6 +253,8 @@ class Quotas(_Frozen, frozen=True, kw_only=True):
     `eds_shares` counts pairs of an image of Elastic Desktop Service and an account, of all images of an owner: "within
     your account for up to 50 times in total". It may be meant otherwise, so `eds_shares_per` can be another.
     https://alibabacloud.com/help/en/wuying-workspace/share-or-unshare-a-custom-image
+
+    A trust policy has a length that is not documented, in characters.
     """
 
     accounts_per_image: int = 50
@@ -259,6 +265,8 @@ class Quotas(_Frozen, frozen=True, kw_only=True):
     shared_resources: int = 1000
     eds_shares: int = 50
     eds_shares_per: QuotaScope = "account"
+    roles: int = 1000
+    trust_policy_length: int = 2048
 
 
 class Latency(_Frozen, frozen=True, kw_only=True):
@@ -301,6 +309,8 @@ class Switches(_Frozen, frozen=True, kw_only=True):
     partial_apply: Literal["none", "some"] = "none"
     deprecated_removal: Literal["ok", "error"] = "ok"
     disk_encryption_shown: bool = False
+    encrypted_snapshots_listed: bool = True
+    share_role_permission: Literal["checked", "unchecked"] = "checked"
     aliyun_id: Literal["string", "number"] = "string"
     bucket_elsewhere: Literal["AccessDenied", "PermanentRedirect"] = "AccessDenied"
     root_assumes_roles: Literal["accepted", "refused"] = "accepted"
@@ -331,6 +341,7 @@ class World(_Frozen, frozen=True, kw_only=True):
     outsiders: tuple[str, ...] = ()
     access_keys: dict[str, AccessKey] = {}
     roles: dict[str, Role] = {}
+    policies: dict[str, Policy] = {}
     images: dict[str, Image] = {}
     grants: dict[str, tuple[str, ...]] = {}
     resource_shares: dict[str, ResourceShare] = {}
@@ -448,6 +459,7 @@ _FOLDER = re.compile(r"fd-[A-Za-z0-9-]+")
 _DIRECTORY = re.compile(r"rd-[A-Za-z0-9]+")
 _IMAGE = re.compile(r"m-[A-Za-z0-9-]+")
 _ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
+_POLICY = re.compile(r"acs:ram::([0-9]+|system):policy/[A-Za-z0-9.@_-]{1,128}")
 _USER = re.compile(r"[A-Za-z0-9.@_-]{1,64}")
 _SHARE = re.compile(r"rs-[A-Za-z0-9-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -579,6 +591,7 @@ class _Reader:
             outsiders=self._part("outsiders", _accounts, ()),
             access_keys=self._part("access_keys", _access_keys, {}),
             roles=self._part("roles", _roles, {}),
+            policies=self._part("policies", _named_policies, {}),
             images=self._part("images", lambda place: _images(place, known_regions), {}),
             grants=self._part("grants", _grants, {}),
             resource_shares=self._part("resource_shares", lambda place: _resource_shares(place, known_regions), {}),
@@ -614,6 +627,7 @@ class _Reader:
         self._check_accounts("buckets", ((name, "owner", one.owner) for name, one in world.buckets.items()), known)
         self._check_accounts("mailboxes", ((name, "owner", one.owner) for name, one in world.mailboxes.items()), known)
         self._check_accounts("roles", ((arn, "", arn.split(":")[3]) for arn in world.roles), known)
+        self._check_policies(world, known)
         if world.functions is not None:
             self._check_accounts("functions", [("account", "", world.functions.account)], known)
         self._check_events(world, known)
@@ -628,6 +642,17 @@ class _Reader:
                 self._at("faults", index).below("kind", "").fail(
                     "only in a world with functions, as an instance of one dies"
                 )
+
+    def _check_policies(self, world: World, known: set[str]) -> None:
+        owners = ((arn, arn.split(":")[3]) for arn in world.policies)
+        self._check_accounts("policies", ((arn, "", owner) for arn, owner in owners if owner != "system"), known)
+        for arn, role in world.roles.items():
+            for index, policy in enumerate(role.attached):
+                here = _Place(policy, f"{self._at('roles', arn).path}.attached[{index}]")
+                if policy not in world.policies:
+                    here.fail("no such policy in policies")
+                if policy.split(":")[3] not in ("system", arn.split(":")[3]):
+                    here.fail("a policy of another account")
 
     def _check_events(self, world: World, known: set[str]) -> None:
         for sender, receiver in world.events.forward.items():
@@ -742,6 +767,11 @@ def _policies(place: _Place) -> tuple[Policy, ...]:
     return tuple(_document(one, read_policy) for one in place.items())
 
 
+def _named_policies(place: _Place) -> dict[str, Policy]:
+    expected = 'a name such as "acs:ram::1000000000000002:policy/share-keys", or one of acs:ram::system'
+    return {arn: _document(one, read_policy) for arn, one in place.entries(_POLICY, expected).items()}
+
+
 def _document(place: _Place, read: Callable[[object], _T]) -> _T:
     """A policy document, which has a reader of its own."""
     try:
@@ -764,7 +794,12 @@ def _roles(place: _Place) -> dict[str, Role]:
             else (),
             trust_policy=_document(fields["trust_policy"], read_trust_policy) if "trust_policy" in fields else None,
             policies=_policies(fields["policies"]) if "policies" in fields else None,
+            attached=tuple(dict.fromkeys(each.text(_POLICY, "a policy's ARN") for each in fields["attached"].items()))
+            if "attached" in fields
+            else (),
             max_session=fields["max_session"].whole(low=3600) if "max_session" in fields else 3600,
+            description=fields["description"].text() if "description" in fields else "",
+            console_login=fields["console_login"].flag() if "console_login" in fields else False,
         )
     return found
 

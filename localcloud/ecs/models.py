@@ -20,7 +20,7 @@ from localcloud.call import Settings, new_id
 from localcloud.ecs.errors import ERRORS
 from localcloud.errors import ApiError
 from localcloud.images import Grants, ImageRecord, ImageStore, ShareChange, applied
-from localcloud.world import VENDOR_OWNERS, Image, Role
+from localcloud.world import VENDOR_OWNERS, Image
 
 ACCOUNTS_AT_ONCE = 10
 COPIES_AT_ONCE = 5
@@ -28,6 +28,11 @@ TAGS_PER_IMAGE = 20
 SHARE_ROLE = "AliyunECSShareEncryptImageDefaultRole"
 """The role in the owner's account that lets receivers use its key:
 https://help.aliyun.com/en/ecs/user-guide/encryption-related-permissions"""
+
+SHARE_ACTIONS = ("kms:Decrypt", "kms:TagResource")
+"""What that role has to be allowed on the key: to use it, and to add tags to it, which is what the code
+InvalidParameter.KMSKeyId.CMKUnauthorized says is lacking. Whether that is looked at when an image is shared, or only
+when it is used, is not documented; a switch decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,10 @@ class Sharing:
     settings: Settings
     accounts_exist: Mapping[str, bool]
     received_count: Mapping[str, int]
-    role: Role | None
+    trusted: Mapping[str, bool]
+    """Whether the owner's sharing role trusts the ECS of each account."""
+    key_usable: bool
+    """Whether that role may use the image's key."""
     covered: frozenset[str] = frozenset()
     """Who has the image by a resource share already, where that counts to the quota."""
 
@@ -292,8 +300,10 @@ class Sharing:
             return unknown
         if spec.product_code and sites.get(account, "china") != sites.get(spec.owner, "china"):
             return ERRORS.error("InvalidImageId.BidMismatch", account=account)
-        if spec.encryption == "cmk" and not self._trusted(account):
+        if spec.encryption == "cmk" and not self.trusted[account]:
             return ERRORS.error("AssumeRoleError")
+        if spec.encryption == "cmk" and not self.key_usable:
+            return ERRORS.error("InvalidParameter.KMSKeyId.CMKUnauthorized")
         return self._over_quota(account, after)
 
     def _over_quota(self, account: str, after: Grants) -> ApiError | None:
@@ -308,8 +318,21 @@ class Sharing:
             return ERRORS.error("QuotaExceed.ShareImage")
         return None
 
-    def _trusted(self, account: str) -> bool:
-        return self.role is not None and f"{account}@ecs.aliyuncs.com" in self.role.trusts_services
+
+def share_role(owner: str) -> str:
+    """The ARN of an owner's sharing role."""
+    return f"acs:ram::{owner}:role/{SHARE_ROLE}"
+
+
+def key_of(image: ImageRecord) -> str:
+    """The id of the key that an image is encrypted with, or an empty text; each account has one key of a kind."""
+    kinds = {"none": "", "cmk": "key-customer", "service-key": "key-acs-ecs"}
+    return kinds[image.spec.encryption]
+
+
+def key_arn(image: ImageRecord) -> str:
+    """https://www.alibabacloud.com/help/doc-detail/28953.htm"""
+    return f"acs:kms:{image.spec.region}:{image.spec.owner}:key/{key_of(image)}"
 
 
 def has_tags(tags: Mapping[str, str], wanted: Iterable[tuple[str, str]]) -> bool:

@@ -14,15 +14,19 @@ from typing import Any, get_args
 
 from localcloud.call import Call, Operation
 from localcloud.clock import iso_seconds, parse_iso
+from localcloud.ecs.checking import stop_if_dry_run, tags_asked_for
 from localcloud.ecs.errors import ERRORS
 from localcloud.ecs.models import (
     ACCOUNTS_AT_ONCE,
-    SHARE_ROLE,
+    SHARE_ACTIONS,
     TAGS_PER_IMAGE,
     ImageQuery,
     Sharing,
     has_tags,
+    key_arn,
+    share_role,
 )
+from localcloud.ecs.snapshots import describe_snapshots
 from localcloud.errors import GATEWAY, ApiError, invalid, missing
 from localcloud.images import ImageRecord, ShareChange, at_most
 from localcloud.params import Params
@@ -81,7 +85,7 @@ def describe_images(call: Call) -> dict[str, Any]:
     """DescribeImages: what the caller sees in one region."""
     number, size = call.params.page()
     query = _image_query(call.params)
-    _stop_if_dry_run(call)
+    stop_if_dry_run(call)
     ecs = call.models.ecs
     # Listing one's own images is what clients do most, and what others share does not matter for it.
     covered = set() if query.alias == "self" else call.models.sharing.covering(call.account, call.now)
@@ -139,7 +143,7 @@ def modify_image_share_permission(call: Call) -> dict[str, Any]:
     image = ecs.own(image_id, owner=call.account, region=call.region)
     if public is not None and not (add_all or remove_all):
         _check_publishing(image, public)
-        _stop_if_dry_run(call)
+        stop_if_dry_run(call)
         ecs.publish(image, public)
         return {}
     beyond = settings.switches.over_ten
@@ -154,19 +158,31 @@ def modify_image_share_permission(call: Call) -> dict[str, Any]:
         settings=settings,
         accounts_exist={account: call.models.directory.exists(account) for account in everybody},
         received_count={account: len(list(ecs.received(account))) for account in change.add},
-        role=call.models.identity.roles.get(f"acs:ram::{call.account}:role/{SHARE_ROLE}"),
+        trusted={
+            account: call.models.identity.serves(share_role(call.account), f"{account}@ecs.aliyuncs.com")
+            for account in change.add
+        },
+        key_usable=_key_usable(call, image),
         covered=call.models.sharing.covered(image_id, call.now)
         if settings.switches.covered_count_to_quota
         else frozenset(),
     )
     after, refused = sharing.outcome(change, now=call.now)
     if refused is None:
-        _stop_if_dry_run(call)
+        stop_if_dry_run(call)
     if after != sharing.grants and not params.flag("DryRun"):
         ecs.set_grants(image_id, after, now=call.now, delay=settings.delays.share)
     if refused is not None:
         raise refused
     return {}
+
+
+def _key_usable(call: Call, image: ImageRecord) -> bool:
+    """Whether the sharing role, where there is one, may use the image's key; unless that is not looked at."""
+    identity, role = call.models.identity, share_role(call.account)
+    if role not in identity.roles or call.settings.switches.share_role_permission == "unchecked":
+        return True
+    return all(identity.allows(role, action, key_arn(image), now=call.now) for action in SHARE_ACTIONS)
 
 
 def create_image(call: Call) -> dict[str, Any]:
@@ -201,7 +217,7 @@ def create_image(call: Call) -> dict[str, Any]:
         architecture=_architecture(params.text("Architecture"), wrong="InvalidArchitecture.Malformed") or "x86_64",
         resource_group=params.text("ResourceGroupId"),
     )
-    _stop_if_dry_run(call)
+    stop_if_dry_run(call)
     image = ecs.create(spec, now=call.now, delay=call.settings.delays.image, random=call.models.random)
     ecs.remember(call.account, "CreateImage", token, request=request, image_id=image.id)
     return {"ImageId": image.id}
@@ -236,7 +252,7 @@ def copy_image(call: Call) -> dict[str, Any]:
         size=source.spec.size,
         resource_group=params.text("ResourceGroupId"),
     )
-    _stop_if_dry_run(call)
+    stop_if_dry_run(call)
     image = ecs.create(
         spec, now=call.now, delay=call.settings.delays.image, random=call.models.random, copied_from=source_id
     )
@@ -249,7 +265,7 @@ def delete_image(call: Call) -> dict[str, Any]:
     ecs = call.models.ecs
     image = ecs.own(call.params.required("ImageId"), owner=call.account, region=call.region)
     call.params.flag("Force")
-    _stop_if_dry_run(call)
+    stop_if_dry_run(call)
     in_share = call.models.sharing.shares_image(image.id, LIVE, call.now)
     ecs.delete(image, now=call.now, covered=in_share and call.settings.switches.covered_block_delete)
     call.models.sharing.lose_image(image.id, now=call.now)
@@ -401,11 +417,7 @@ def _image_query(params: Params) -> ImageQuery:
     instance_type = params.text("InstanceType")
     if instance_type and not _INSTANCE_TYPE.fullmatch(instance_type):
         raise ERRORS.error("InvalidInstanceType.ValueNotSupported")
-    tags = params.pairs("Tag")
-    if len(tags) > TAGS_PER_IMAGE:
-        raise ERRORS.error("InvalidTagCount")
-    if any(not key for key, _ in tags):
-        raise ERRORS.error("InvalidTag.Mismatch")
+    tags = tags_asked_for(params)
     params.flag("ShowExpired")
     created_from, created_to, supported = _filters(params)
     # Every image here supports cloud-init and optimized I/O, none is used by an instance.
@@ -587,12 +599,6 @@ def _tagged_images(call: Call) -> list[ImageRecord]:
         raise ERRORS.error("InvalidResourceId.NotFound") from None
 
 
-def _stop_if_dry_run(call: Call) -> None:
-    """A dry run that would succeed ends as an error, says the vendor, with the code DryRunOperation."""
-    if call.params.flag("DryRun"):
-        raise ERRORS.error("DryRunOperation")
-
-
 def _operation(
     name: str, handler: Callable[[Call], dict[str, Any]], *, writes: bool = False, regional: bool = True
 ) -> Operation:
@@ -614,6 +620,7 @@ OPERATIONS = (
     _operation("DescribeImageSharePermission", describe_image_share_permission),
     _operation("DescribeImages", describe_images),
     _operation("DescribeRegions", describe_regions, regional=False),
+    _operation("DescribeSnapshots", describe_snapshots),
     _operation("ListTagResources", list_tag_resources),
     _operation("ModifyImageSharePermission", modify_image_share_permission, writes=True),
     _operation("TagResources", tag_resources, writes=True),

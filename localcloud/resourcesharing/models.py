@@ -21,7 +21,7 @@ import msgspec
 
 from localcloud.call import Settings, new_id
 from localcloud.clock import parse_iso
-from localcloud.ecs.models import SHARE_ROLE, EcsModel
+from localcloud.ecs.models import EcsModel, share_role
 from localcloud.errors import ApiError
 from localcloud.resourcemanager.models import DirectoryModel, View
 from localcloud.resourcesharing.errors import ERRORS
@@ -513,8 +513,7 @@ class SharingModel:
             return False
         if image.spec.public or image.spec.encryption == "service-key" or image.status(now) != "Available":
             return False
-        role = f"acs:ram::{share.owner}:role/{SHARE_ROLE}"
-        return image.spec.encryption != "cmk" or role in self._identity.roles
+        return image.spec.encryption != "cmk" or share_role(share.owner) in self._identity.roles
 
     def _unfit_target(self, share: Share, target: str) -> ApiError | None:
         if target == share.owner:

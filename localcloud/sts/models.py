@@ -16,7 +16,7 @@ from typing import Literal
 
 from localcloud.call import new_id
 from localcloud.errors import GATEWAY
-from localcloud.policies import Policy, trusted
+from localcloud.policies import Asked, Policy, common_facts, trusted, verdict
 from localcloud.sts.errors import ERRORS
 from localcloud.world import AccessKey, Role
 
@@ -75,9 +75,13 @@ class Session:
 class IdentityModel:
     """Who has which key, and which roles there are."""
 
-    def __init__(self, keys: Mapping[str, AccessKey], roles: Mapping[str, Role]) -> None:
+    def __init__(
+        self, keys: Mapping[str, AccessKey], roles: Mapping[str, Role], policies: Mapping[str, Policy]
+    ) -> None:
         self.keys = dict(keys)
         self.roles = dict(roles)
+        self.policies = dict(policies)
+        """The policies that can be attached to roles, by their ARN."""
         self._sessions: dict[str, Session] = {}
         self._tokens: dict[str, str] = {}
 
@@ -112,9 +116,27 @@ class IdentityModel:
         known = self.roles.get(caller.role) if caller.role else self.keys.get(caller.key)
         if known is None:
             return _NOTHING
-        own: Limits = () if known.policies is None else (("AccountLevelIdentityBasedPolicy", known.policies),)
+        policies = self.policies_of(known) if isinstance(known, Role) else known.policies
+        own: Limits = () if policies is None else (("AccountLevelIdentityBasedPolicy", policies),)
         narrowed: Limits = () if caller.session_policy is None else (("SessionPolicy", (caller.session_policy,)),)
         return own + narrowed
+
+    def policies_of(self, role: Role) -> tuple[Policy, ...] | None:
+        """A role's own policies and those that are attached to it; None if it may do everything."""
+        if role.policies is None:
+            return None
+        return (*role.policies, *(self.policies[one] for one in role.attached if one in self.policies))
+
+    def serves(self, arn: str, service: str) -> bool:
+        """Whether there is this role, and it trusts a service such as `1000000000000003@ecs.aliyuncs.com`."""
+        role = self.roles.get(arn)
+        return role is not None and _trusts(role, service in role.trusts_services, (service,), {})
+
+    def allows(self, arn: str, action: str, resource: str, *, now: float) -> bool:
+        """Whether this role may do something."""
+        policies = self.policies_of(self.roles[arn])
+        asked = Asked(action, (resource,), common_facts(now))
+        return policies is None or verdict(policies, asked) == "Allow"
 
     def assume(
         self,
@@ -146,10 +168,9 @@ class IdentityModel:
         self, service: str, arn: str, session_name: str, *, seconds: int, now: float, random: random_module.Random
     ) -> Session:
         """A temporary key that a service (`fc.aliyuncs.com`) takes for what it runs; ApiError as `assume` has them."""
-        role = self.roles.get(arn)
-        if role is None:
+        if arn not in self.roles:
             raise ERRORS.error("EntityNotExist.Role")
-        if not _trusts(role, service in role.trusts_services, (service,), {}):
+        if not self.serves(arn, service):
             raise ERRORS.error("NoPermission")
         return self._open(arn, session_name, seconds, None, None, now=now, random=random)
 

@@ -78,7 +78,13 @@ class Metadata:
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
-        return {raw["name"]: Parameter(raw) for raw in self.raw["parameters"]}
+        every = {raw["name"]: Parameter(raw) for raw in self.raw["parameters"]}
+        # Two items of a list are spelt out at times, as Filter.1.Key, beside the list itself.
+        return {
+            name: one
+            for name, one in every.items()
+            if name == name.partition(".")[0] or name.partition(".")[0] not in every
+        }
 
     @property
     def answer(self) -> Mapping[str, Any]:

@@ -34,8 +34,11 @@ from tests.conformance.scenes import (
     RICH,
     SCENES,
     SERVICE_KEY,
+    SHARING_ROLE,
     TAGGED,
+    TRUST,
     WAITING,
+    WORKER,
     Request,
     Stage,
     asked,
@@ -107,6 +110,10 @@ _DESKS, _DESK_SHARE, _DESK_DELETE, _DESK_ROWS, _DESK_REGIONS = (
     )
 )
 _ROLE = SCENES["sts:AssumeRole"][0]
+_SNAPSHOTS = SCENES["ecs:DescribeSnapshots"][0]
+_ATTACH, _NEW_ROLE, _CHANGE_ROLE = (
+    SCENES[f"ram:{name}"][0] for name in ("AttachPolicyToRole", "CreateRole", "UpdateRole")
+)
 _UNSERVED = '{"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Sid": "x"}]}'
 _FOLDER, _ACCOUNT, _INVITE, _MOVE, _TAG_MEMBER, _UNTAG_MEMBER, _MEMBER_TAGS = (
     SCENES[f"resourcemanager:{name}"][0]
@@ -301,6 +308,35 @@ def _requests(**rows: Request) -> dict[str, Refusal]:
     return {code.replace("__", "."): Refusal(request) for code, request in rows.items()}
 
 
+def _of_role(request: Request) -> dict[str, Refusal]:
+    """What every call refuses that is about a role that is there."""
+    return _requests(
+        EntityNotExist__Role=request.but(RoleName="nobody"),
+        InvalidParameter__RoleName__InvalidChars=request.but(RoleName="?"),
+        InvalidParameter__RoleName__Length=request.but(RoleName="x" * 65),
+        MissingParameter=request.without("RoleName"),
+    )
+
+
+def _trusting(request: Request, parameter: str) -> dict[str, Refusal]:
+    """What every call refuses that says whom a role trusts."""
+    federated = TRUST.replace('"RAM"', '"Federated"') % BANK
+    return {
+        f"InvalidParameter.{parameter}.Length": Refusal(request, {"quotas": {"trust_policy_length": 100}}),
+        "InvalidParameter": Refusal(request.but(**{f"{parameter[:-24]}MaxSessionDuration": "3599"})),
+        "MalformedPolicyDocument": Refusal(request.but(**{parameter: "please"})),
+        "UnsupportedParameter": Refusal(request.but(**{parameter: federated})),
+    }
+
+
+_POLICIES = {
+    f"acs:ram::system:policy/{name}": {
+        "Version": "1",
+        "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}],
+    }
+    for name in (*(f"Aliyun{number}" for number in range(20)), "AliyunKMSFullAccess")
+}
+
 REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
     "ecd:DeleteImages": _requests(
         ImageDeleteFailed__NotAllowSharedImage=_DESK_DELETE.but(ImageId__2=DESK),
@@ -405,6 +441,21 @@ REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
         InvalidAcceptLanguage__NotFound=Request({"AcceptLanguage": "tlh"}),
         InvalidResourceType__NotFound=Request({"ResourceType": "bicycle"}),
     ),
+    "ecs:DescribeSnapshots": _requests(
+        InvalidFilterKey__NotFound=_SNAPSHOTS.but(Filter__1__Key="Colour", Filter__1__Value="red"),
+        InvalidFilterValue=_SNAPSHOTS.but(Filter__1__Key="CreationStartTime", Filter__1__Value="yesterday"),
+        InvalidParameter=_SNAPSHOTS.but(SnapshotIds="[1]"),
+        InvalidSnapshotCategory__Malformed=_SNAPSHOTS.but(Category="Polaroid"),
+        InvalidSnapshotIds__Malformed=_SNAPSHOTS.but(SnapshotIds=",".join(f"s-{number}" for number in range(101))),
+        InvalidSnapshotLinkId__NotFound=_SNAPSHOTS.but(SnapshotLinkId="x"),
+        InvalidSnapshotType__NotFound=_SNAPSHOTS.but(SnapshotType="holiday"),
+        InvalidSourceDiskType=_SNAPSHOTS.but(SourceDiskType="floppy"),
+        InvalidStatus__NotFound=_SNAPSHOTS.but(Status="blurred"),
+        InvalidTag__Mismatch=_SNAPSHOTS.but(Tag__1__Value="prod"),
+        InvalidTagCount=_SNAPSHOTS.but(**_many("Tag__{}__Key", 21)),
+        InvalidUsage=_SNAPSHOTS.but(Usage="abuse"),
+        MissingParameter=_SNAPSHOTS.without("RegionId"),
+    ),
     "ecs:ListTagResources": {
         **_tagged(_TAGS),
         **_typed(_TAGS),
@@ -430,6 +481,10 @@ REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
             OperationDeined__EncryptedSnapshot=ecs(ImageId=CMK, IsPublic="true"),
             OperationDenied__InvalidImageStatus=_SHARE.but(ImageId=OLD),
             UnnecessaryParameter__LaunchPermission=_SHARE.but(LaunchPermission="HIDDEN"),
+        ),
+        "InvalidParameter.KMSKeyId.CMKUnauthorized": Refusal(
+            ecs(ImageId=CMK, AddAccount__1=SHOP),
+            {"roles": {SHARING_ROLE: {"trusts_services": [f"{SHOP}@ecs.aliyuncs.com"], "policies": []}}},
         ),
         "QuotaExceed.ShareImage": Refusal(_SHARE, {"quotas": {"shared_images": 1}}),
         "QuotaExceed.ShareImageUser": Refusal(
@@ -566,6 +621,35 @@ REFUSALS: Mapping[str, Mapping[str, Refusal]] = {
         InvalidParameter=_UNTAG_MEMBER.but(All="perhaps"),
         MissingParameter=_UNTAG_MEMBER.without("TagKey"),
     ),
+    "ram:AttachPolicyToRole": {
+        **_of_role(_ATTACH),
+        **_requests(
+            EntityAlreadyExists__Role__Policy=_ATTACH.but(PolicyType="Custom", PolicyName="share-keys"),
+            EntityNotExist__Policy=_ATTACH.but(PolicyName="AliyunEverything"),
+            InvalidParameter__PolicyName__InvalidChars=_ATTACH.but(PolicyName="?"),
+            InvalidParameter__PolicyName__Length=_ATTACH.but(PolicyName="x" * 129),
+            InvalidParameter__PolicyType=_ATTACH.but(PolicyType="Insurance"),
+        ),
+        "LimitExceeded.Role.Policy": Refusal(
+            _ATTACH, {"policies": _POLICIES, "roles": {WORKER: {"policies": [], "attached": list(_POLICIES)[:20]}}}
+        ),
+    },
+    "ram:CreateRole": {
+        **_trusting(_NEW_ROLE, "AssumeRolePolicyDocument"),
+        **_requests(
+            EntityAlreadyExists__Role=_NEW_ROLE.but(RoleName="worker"),
+            InvalidParameter__RoleName__InvalidChars=_NEW_ROLE.but(RoleName="?"),
+            InvalidParameter__RoleName__Length=_NEW_ROLE.but(RoleName="x" * 65),
+            MissingParameter=_NEW_ROLE.without("AssumeRolePolicyDocument"),
+        ),
+        "LimitExceeded.Role": Refusal(_NEW_ROLE, {"quotas": {"roles": 2}}),
+    },
+    "ram:GetRole": _of_role(SCENES["ram:GetRole"][0]),
+    "ram:ListPoliciesForRole": _of_role(SCENES["ram:ListPoliciesForRole"][0]),
+    "ram:UpdateRole": {
+        **_of_role(_CHANGE_ROLE),
+        **_trusting(_CHANGE_ROLE, "NewAssumeRolePolicyDocument"),
+    },
     "resourcesharing:AcceptResourceShareInvitation": _answering(),
     "resourcesharing:AssociateResourceShare": {
         **_of_share(_ASSOCIATE),

@@ -6,6 +6,7 @@ required parameter and succeeds, so other tests take things away from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -38,6 +39,17 @@ from tests.support.cloud import (
 CREATED = "1000000000000006"
 VERIFYING = "1000000000000007"
 READER = f"acs:ram::{MANAGEMENT}:role/reader"
+SHARING_ROLE = f"acs:ram::{OWNER}:role/AliyunECSShareEncryptImageDefaultRole"
+SHARE_KEYS = f"acs:ram::{OWNER}:policy/share-keys"
+VENDORS = "acs:ram::system:policy/AliyunKMSFullAccess"
+WORKER = f"acs:ram::{OWNER}:role/worker"
+TRUST = json.dumps(
+    {
+        "Version": "1",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"RAM": "acs:ram::%s:root"}}],
+    }
+)
+"""A trust policy, with a place for the account."""
 NOTHING = "nothing"
 """The name of a role that each account has, trusts, and lets do nothing."""
 
@@ -108,6 +120,30 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def _powerless(account: str) -> dict[str, Any]:
+    return {"trusts": [account], "policies": []}
+
+
+def _allowing(action: str) -> dict[str, Any]:
+    return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+
+
+CALLERS = (MANAGEMENT, OWNER, SHOP, BANK, LAB, PARTNER, PARTNER_2)
+
+
+def role_of(account: str) -> str:
+    """The ARN of an account's role that may do nothing."""
+    return f"acs:ram::{account}:role/{NOTHING}"
+
+
+POLICIES: Mapping[str, Mapping[str, Any]] = {name: _allowing("kms:*") for name in (SHARE_KEYS, VENDORS)}
+ROLES: Mapping[str, Mapping[str, Any]] = {
+    READER: {"trusts": [OWNER], "max_session": 7200},
+    WORKER: {"trusts": [BANK], "description": "works", "policies": [], "attached": [SHARE_KEYS]},
+    **{role_of(one): _powerless(one) for one in CALLERS},
+}
+
+
 def full_world(**parts: Any) -> dict[str, Any]:
     """Images of every kind, accounts of every kind; parts replace whole keys."""
     document = world(
@@ -120,9 +156,8 @@ def full_world(**parts: Any) -> dict[str, Any]:
             DESK: [SHOP, BANK],
             DESK_RECEIVED: [OWNER],
         },
-        roles={READER: {"trusts": [OWNER], "max_session": 7200}, **{role_of(one): _powerless(one) for one in CALLERS}},
         sites={PARTNER_2: "international"},
-        **{"resource_shares": dict(SHARES), **parts},
+        **{"resource_shares": dict(SHARES), "roles": ROLES, "policies": POLICIES, **parts},
     )
     document["directory"].setdefault("sharing_enabled", True)
     document["directory"]["members"] |= {
@@ -130,18 +165,6 @@ def full_world(**parts: Any) -> dict[str, Any]:
         VERIFYING: {"name": "upgrading", "folder": "fd-test", "joined": "created", "status": "PromoteVerifying"},
     }
     return document
-
-
-CALLERS = (MANAGEMENT, OWNER, SHOP, BANK, LAB, PARTNER, PARTNER_2)
-
-
-def role_of(account: str) -> str:
-    """The ARN of an account's role that may do nothing."""
-    return f"acs:ram::{account}:role/{NOTHING}"
-
-
-def _powerless(account: str) -> dict[str, Any]:
-    return {"trusts": [account], "policies": []}
 
 
 _LEFT_OUT = "(left out)"
@@ -324,6 +347,12 @@ SCENES: Mapping[str, tuple[Request, ...]] = {
         ecs(SHOP),
     ),
     "ecs:DescribeRegions": (Request(), Request({"AcceptLanguage": "en-US"})),
+    "ecs:DescribeSnapshots": (
+        ecs(),
+        ecs(PageSize="100"),
+        ecs(MaxResults="1"),
+        ecs(Encrypted="true", SnapshotIds='["s-cmk", "s-rich"]'),
+    ),
     "ecs:ListTagResources": (
         ecs(**_IMAGE),
         ecs(ResourceType="image", Tag__1__Key="share"),
@@ -336,6 +365,20 @@ SCENES: Mapping[str, tuple[Request, ...]] = {
     ),
     "ecs:TagResources": (ecs(**_IMAGE, **_TAG),),
     "ecs:UntagResources": (ecs(**_IMAGE, TagKey__1="env"), ecs(**_IMAGE, All="true")),
+    "ram:AttachPolicyToRole": (
+        Request({"PolicyType": "System", "PolicyName": "AliyunKMSFullAccess", "RoleName": "worker"}),
+        Request({"PolicyType": "Custom", "PolicyName": "share-keys", "RoleName": NOTHING}),
+    ),
+    "ram:CreateRole": (
+        Request({"RoleName": "new", "AssumeRolePolicyDocument": TRUST % BANK, "Description": "a new one"}),
+        Request({"RoleName": "new", "AssumeRolePolicyDocument": TRUST % BANK, "MaxSessionDuration": "7200"}),
+    ),
+    "ram:GetRole": (Request({"RoleName": "worker"}),),
+    "ram:ListPoliciesForRole": (Request({"RoleName": "worker"}), Request({"RoleName": NOTHING})),
+    "ram:UpdateRole": (
+        Request({"RoleName": "worker", "NewAssumeRolePolicyDocument": TRUST % LAB}),
+        Request({"RoleName": "worker", "NewDescription": "works for everybody", "NewMaxSessionDuration": "7200"}),
+    ),
     "resourcemanager:AcceptHandshake": (Request({}, PARTNER, invited),),
     "resourcemanager:CreateFolder": (manager(FolderName="new"), manager(FolderName="new", ParentFolderId="fd-prod")),
     "resourcemanager:CreateResourceAccount": (

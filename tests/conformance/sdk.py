@@ -12,6 +12,7 @@ from typing import Any
 
 from alibabacloud_ecd20200930 import models as ecd_models
 from alibabacloud_ecs20140526 import models as ecs_models
+from alibabacloud_ram20150501 import models as ram_models
 from alibabacloud_resourcemanager20200331 import models as resourcemanager_models
 from alibabacloud_resourcesharing20200110 import models as resourcesharing_models
 from alibabacloud_sts20150401 import models as sts_models
@@ -19,6 +20,7 @@ from alibabacloud_sts20150401 import models as sts_models
 MODELS: Mapping[str, Any] = {
     "ecd": ecd_models,
     "ecs": ecs_models,
+    "ram": ram_models,
     "resourcemanager": resourcemanager_models,
     "resourcesharing": resourcesharing_models,
     "sts": sts_models,

@@ -17,6 +17,9 @@ _ALL_OF_RM = "https://www.alibabacloud.com/help/en/resource-management/latest/rd
 
 WITHOUT_METADATA: Mapping[str, str] = {
     "ecd:DeleteImages": f"{_ECD}-deleteimages",
+    "ram:AttachPolicyToRole": "https://alibabacloud.com/help/doc-detail/28729.htm; facts 5",
+    "ram:ListPoliciesForRole": "https://www.alibabacloud.com/help/en/ram/developer-reference"
+    "/api-ram-2015-05-01-listpoliciesforrole",
     "resourcemanager:AcceptHandshake": f"{_RM}/api-accepthandshake",
     "resourcemanager:CreateFolder": _ALL_OF_RM,
     "resourcemanager:CreateResourceAccount": "https://www.alibabacloud.com/help/en/resource-management"
@@ -65,6 +68,9 @@ _APPSTREAM = (
 )
 _BORROWED = f"no code is documented (facts 4), so that of ECS for the same refusal: {_MISP}"
 _ARNS = "facts 2.3; the endings are those of Resources"
+_ROLE = "https://www.alibabacloud.com/help/doc-detail/28710.htm (CreateRole; the older page lists them); facts 5"
+_UPDATE = "the older page of UpdateRole: https://help-w.com/aliyun/aliyunqi/1523801005.html (a copy); facts 5"
+_ATTACH = "the older page of AttachPolicyToRole: https://help-w.com/mi/miroute/1520655409_zh.html (a copy); facts 5"
 
 CODES: tuple[Code, ...] = (
     Code("*", "InvalidParameter", 400, f"{_COMMON}; page size: https://github.com/aliyun/aliyun-cli/issues/512"),
@@ -91,7 +97,22 @@ CODES: tuple[Code, ...] = (
     Code("ecs:DescribeImages", "InvalidImageOwnerAlias.PublicImageUnsupported", 400, _DI),
     Code("ecs:DescribeImages", "InvalidOperation.ImageOwnerIdUnsupported", 400, _DI),
     Code("ecs:ModifyImageSharePermission", "IncorrectImageStatus", 400, _MISP),
+    Code("ecs:ModifyImageSharePermission", "InvalidParameter.KMSKeyId.CMKUnauthorized", 403, _MISP),
     Code("ecs:ModifyImageSharePermission", "InvalidOperation.ServiceKeyEncryptedImageUnsupported", 403, _MISP),
+    Code("ram:*", "EntityNotExist.Role", 404, _UPDATE),
+    Code("ram:*", "InvalidParameter.RoleName.InvalidChars", 400, _ROLE),
+    Code("ram:*", "InvalidParameter.RoleName.Length", 400, _ROLE),
+    Code("ram:*", "MalformedPolicyDocument", 400, _ROLE),
+    Code("ram:AttachPolicyToRole", "EntityAlreadyExists.Role.Policy", 409, _ATTACH),
+    Code("ram:AttachPolicyToRole", "EntityNotExist.Policy", 404, _ATTACH),
+    Code("ram:AttachPolicyToRole", "InvalidParameter.PolicyName.InvalidChars", 400, _ATTACH),
+    Code("ram:AttachPolicyToRole", "InvalidParameter.PolicyName.Length", 400, _ATTACH),
+    Code("ram:AttachPolicyToRole", "InvalidParameter.PolicyType", 400, _ATTACH),
+    Code("ram:AttachPolicyToRole", "LimitExceeded.Role.Policy", 409, _ATTACH),
+    Code("ram:CreateRole", "EntityAlreadyExists.Role", 409, _ROLE),
+    Code("ram:CreateRole", "InvalidParameter.AssumeRolePolicyDocument.Length", 400, _ROLE),
+    Code("ram:CreateRole", "LimitExceeded.Role", 409, _ROLE),
+    Code("ram:UpdateRole", "InvalidParameter.NewAssumeRolePolicyDocument.Length", 400, _UPDATE),
     Code("resourcesharing:*", "InvalidParameter.ResourceArns", 400, _ARNS),
     Code("resourcesharing:*", "InvalidParameter.ResourceArns.Duplicate", 400, _ARNS),
     Code("resourcesharing:*", "InvalidParameter.ResourceArns.Length", 400, _ARNS),
@@ -178,6 +199,21 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
             "SupplierName",
         )
     ),
+    "ecs:DescribeSnapshots": frozenset(
+        f"Snapshots.Snapshot[].{field}"
+        for field in (
+            "FullSnapshotSizeInBytes",
+            "InstantAccessRetentionDays",
+            "RemainTime",
+            "RetentionDays",
+            "SnapshotSN",
+            "SourceRegionId",
+            "SourceSnapshotId",
+            "Tags.Tag[].TagKey",
+            "Tags.Tag[].TagValue",
+        )
+    ),
+    "ram:GetRole": frozenset(f"Role.LatestDeletionTask.{field}" for field in ("CreateDate", "DeletionTaskId")),
     "resourcemanager:GetAccount": frozenset({"Account.EmailStatus", "Account.IdentityInformation"}),
     "resourcemanager:GetResourceDirectory": frozenset({"ResourceDirectory.IdentityInformation"}),
     "resourcesharing:AssociateResourceShare": _PROPERTIES,
@@ -214,6 +250,8 @@ WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
         "Features": "no hardware",
         "SecureBootOptions": "no hardware",
     },
+    "ram:AttachPolicyToRole": {"ResourceGroupId": "permissions go for a whole account"},
+    "ram:CreateRole": {"Tag": "nothing looks for roles by their tags"},
     "resourcemanager:CreateResourceAccount": {
         "PayerAccountId": "nobody pays",
         "ResellAccountType": "for resellers of the China site only",
@@ -268,9 +306,11 @@ NOT_SERVED: Mapping[tuple[str, str], str] = {
 
 ACCEPTED_WITH: Mapping[tuple[str, str], str] = {
     ("All", "false"): "MissingParameter.Tags",
+    ("RoleName", "x"): "EntityNotExist.Role",
+    ("RoleName", "x" * 64): "EntityNotExist.Role",
     ("DryRun", "true"): "DryRunOperation",
     ("IsPublic", "true"): "Image.Public",
     ("ResourceOwner", "otheraccounts"): "InvalidParameter.Targets",
 }
-"""Values that are accepted and still end in a code: no tags are named, a dry run, what is public is published, and who
-leaves another account's share must name itself."""
+"""Values that are accepted and still end in a code: no tags are named, nobody has that role, a dry run, what is public
+is published, and who leaves another account's share must name itself."""

@@ -17,6 +17,7 @@ from localcloud.ecd.errors import ERRORS as ECD_ERRORS
 from localcloud.ecs.errors import ERRORS as ECS_ERRORS
 from localcloud.errors import GATEWAY, Catalogue
 from localcloud.permissions import NEEDS_NONE, OBJECT_PERMISSIONS, PERMISSIONS
+from localcloud.ram.errors import ERRORS as RAM_ERRORS
 from localcloud.regions import REGIONS
 from localcloud.resourcemanager.errors import ERRORS as RESOURCE_MANAGER_ERRORS
 from localcloud.resourcesharing.errors import ERRORS as RESOURCE_SHARING_ERRORS
@@ -32,6 +33,7 @@ from tests.support.cloud import REGION
 CATALOGUES: Mapping[str, Catalogue] = {
     "ecd": ECD_ERRORS,
     "ecs": ECS_ERRORS,
+    "ram": RAM_ERRORS,
     "resourcemanager": RESOURCE_MANAGER_ERRORS,
     "resourcesharing": RESOURCE_SHARING_ERRORS,
     "sts": STS_ERRORS,

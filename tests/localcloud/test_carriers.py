@@ -40,10 +40,13 @@ from tests.support.cloud import (
     TWO,
     Clients,
     acs3,
+    allowing,
     channels,
     desk,
+    ecs_of,
     refused,
     start,
+    trusting,
     world,
 )
 
@@ -54,7 +57,9 @@ ROLE = f"acs:ram::{MANAGEMENT}:role/reader"
 def cloud() -> LocalCloud:
     """The usual world with a role, images of Elastic Desktop Service and a few shares."""
     images = {**world()["images"], **{f"m-desk-{name}": desk(name) for name in ("one", "two", "three")}}
-    return start(world(roles={ROLE: {"trusts": [OWNER]}}, images=images, grants={THREE: [LAB]}))
+    policies = {f"acs:ram::{OWNER}:policy/share-keys": allowing("kms:*")}
+    roles = {ROLE: {"trusts": [OWNER]}}
+    return start(world(roles=roles, policies=policies, images=images, grants={THREE: [LAB]}))
 
 
 @pytest.fixture
@@ -94,6 +99,12 @@ def everything(owner: Clients, manager: Clients, partner: Clients) -> None:
     owner.share_desk("m-desk-two", remove=(LAB,))
     assert owner.desk_shared_with("m-desk-one") == [SHOP, BANK, PARTNER]
     owner.delete_desks("m-desk-two")
+    assert owner.snapshots()["s-one"]["Encrypted"] is False
+    owner.make_role("sharing", trusting(ecs_of(SHOP)))
+    owner.attach("sharing", "share-keys")
+    assert owner.attached("sharing") == [("Custom", "share-keys")]
+    owner.change_role("sharing", trusting(ecs_of(BANK)))
+    assert owner.role("sharing")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": ecs_of(BANK)}
 
     assert owner.sts.get_caller_identity().body.account_id == OWNER
     assert len(owner.assume(ROLE).accounts()) == 4

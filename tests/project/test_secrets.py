@@ -74,7 +74,7 @@ WAYS = (by_log, by_standard_log, by_command, by_handler, by_report, by_message)
 
 @pytest.fixture
 def ways(tmp_path: Any) -> Ways:
-    model = IdentityModel({}, {ROLE: Role(trusts_services=("fc.aliyuncs.com",))})
+    model = IdentityModel({}, {ROLE: Role(trusts_services=("fc.aliyuncs.com",))}, {})
     session = model.assume_for_service("fc.aliyuncs.com", ROLE, "tests", seconds=3600, now=0.0, random=Random(7))
     return Ways(Trial(tmp_path), session)
 

@@ -20,6 +20,8 @@ from alibabacloud_ecd20200930 import models as ecd_models
 from alibabacloud_ecd20200930.client import Client as EcdClient
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_ecs20140526.client import Client as EcsClient
+from alibabacloud_ram20150501 import models as ram_models
+from alibabacloud_ram20150501.client import Client as RamClient
 from alibabacloud_resourcemanager20200331 import models as directory_models
 from alibabacloud_resourcemanager20200331.client import Client as DirectoryClient
 from alibabacloud_resourcesharing20200110 import models as sharing_models
@@ -103,6 +105,25 @@ INSIDE = {SHOP, BANK, LAB}
 """The members of the usual organization but for the owner."""
 
 
+SHARING_ROLE = f"acs:ram::{OWNER}:role/AliyunECSShareEncryptImageDefaultRole"
+
+
+def trusting(*principals: str, kind: str = "Service") -> dict[str, Any]:
+    """A trust policy of one statement."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {kind: list(principals)}}
+    return {"Version": "1", "Statement": [statement]}
+
+
+def allowing(*actions: str) -> dict[str, Any]:
+    """A policy that allows these actions on everything."""
+    return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+
+
+def ecs_of(account: str) -> str:
+    """An account's ECS, as a trust policy names it."""
+    return f"{account}@ecs.aliyuncs.com"
+
+
 def by_hand(**fields: Any) -> dict[str, Any]:
     """A resource share of OWNER in REGION that somebody made by hand."""
     return {"owner": OWNER, "region": REGION, "name": "by-hand", **fields}
@@ -161,6 +182,10 @@ class Clients:
     @property
     def sharing(self) -> Any:
         return SharingClient(Config(**self._config))
+
+    @property
+    def ram(self) -> Any:
+        return RamClient(Config(**self._config))
 
     @property
     def sts(self) -> Any:
@@ -281,6 +306,40 @@ class Clients:
     def states(self, kind: str, **query: Any) -> list[tuple[str, str]]:
         """(entity, status) of the same rows."""
         return [(row["EntityId"], row["AssociationStatus"]) for row in self.rows(kind, **query)]
+
+    def role(self, name: str) -> dict[str, Any]:
+        """GetRole; the role with its trust policy as data."""
+        found = dict(self.ram.get_role(ram_models.GetRoleRequest(role_name=name)).body.role.to_map())
+        return {**found, "AssumeRolePolicyDocument": msgspec.json.decode(found["AssumeRolePolicyDocument"])}
+
+    def make_role(self, name: str, document: object, **more: Any) -> dict[str, Any]:
+        """CreateRole."""
+        text = document if isinstance(document, str) else msgspec.json.encode(document).decode()
+        request = ram_models.CreateRoleRequest(role_name=name, assume_role_policy_document=text, **more)
+        return dict(self.ram.create_role(request).body.role.to_map())
+
+    def change_role(self, name: str, document: object = None, **more: Any) -> dict[str, Any]:
+        """UpdateRole."""
+        text = msgspec.json.encode(document).decode() if document is not None else None
+        request = ram_models.UpdateRoleRequest(role_name=name, new_assume_role_policy_document=text, **more)
+        return dict(self.ram.update_role(request).body.role.to_map())
+
+    def attach(self, role: str, policy: str, kind: str = "Custom") -> None:
+        """AttachPolicyToRole."""
+        self.ram.attach_policy_to_role(
+            ram_models.AttachPolicyToRoleRequest(policy_type=kind, policy_name=policy, role_name=role)
+        )
+
+    def attached(self, role: str) -> list[tuple[str, str]]:
+        """(type, name) of each policy of ListPoliciesForRole."""
+        body = self.ram.list_policies_for_role(ram_models.ListPoliciesForRoleRequest(role_name=role)).body
+        return [(one.policy_type, one.policy_name) for one in body.policies.policy]
+
+    def snapshots(self, **query: Any) -> dict[str, dict[str, Any]]:
+        """Snapshot -> its row, of one call of DescribeSnapshots."""
+        query = {"region_id": self.region, "page_size": 100, **query}
+        body = self.ecs.describe_snapshots(ecs_models.DescribeSnapshotsRequest(**query)).body.to_map()
+        return {row["SnapshotId"]: dict(row) for row in body["Snapshots"]["Snapshot"]}
 
     def assume(self, role: str, session: str = "test", **more: Any) -> Clients:
         """Clients of the role's session."""
