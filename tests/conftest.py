@@ -15,6 +15,14 @@ settings.load_profile("no-deadline")
 """How long an example takes says how busy the machine is, and nothing of what is tested."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_fails() -> Iterator[None]:
+    """Do not wait for the disk at thousands of writes to a state; tests/record/test_state.py says when that matters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def secrets() -> Iterator[Secrets]:
     """Every secret that local clouds of this process issue, and everything that the program says."""

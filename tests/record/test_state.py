@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,6 +55,25 @@ def state(store: DirectoryStore) -> State:
 def write(state: State, ledger: Ledger, shard: Shard = SHARD, *, run: str = "r") -> None:
     """Write a ledger down after what is there."""
     state.write(shard, state.read(shard), ledger, run=run)
+
+
+def test_what_is_stored_outlives_a_power_failure(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is on the disk before it gets its name, and the name before the writer hears of it."""
+    done: list[str] = []
+    link = os.link
+
+    def synced(handle: int) -> None:
+        status = os.fstat(handle)
+        done.append("folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
+
+    def named(aside: str, target: Path) -> None:
+        done.append("name")
+        link(aside, target)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.link", named)
+    assert store.put_new("shard/1", b"content")
+    assert done == ["7 bytes", "name", "folder"]
 
 
 def test_what_is_committed_is_read_back(store: DirectoryStore, state: State) -> None:

@@ -160,11 +160,8 @@ def known(trial: Trial) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
         ("removing a rule", 0),
     ],
 )
-def test_a_run_that_dies_at_any_write_is_finished_by_the_next(
-    trial: Trials, monkeypatch: pytest.MonkeyPatch, name: str, delay: int
-) -> None:
+def test_a_run_that_dies_at_any_write_is_finished_by_the_next(trial: Trials, name: str, delay: int) -> None:
     """Exactly the wanted pairs, one channel each, everything known to be ours, and no gap on the way."""
-    monkeypatch.setattr("os.fsync", lambda _: None)  # thousands of writes, and no power fails here
     story = STORIES[name]
 
     def tell(instant: int) -> int:
@@ -196,11 +193,8 @@ def test_a_run_that_dies_at_any_write_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("waits", [LEASE_IS_OVER, LATER])
-def test_what_a_run_left_half_done_is_taken_back_if_nobody_wants_it_by_then(
-    trial: Trials, monkeypatch: pytest.MonkeyPatch, waits: int
-) -> None:
+def test_what_a_run_left_half_done_is_taken_back_if_nobody_wants_it_by_then(trial: Trials, waits: int) -> None:
     """However far it came, the next one knows what is its own."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
     lab = by_auto(rules=[auto(folders=["fd-test"])])
 
     def tell(instant: int) -> int:

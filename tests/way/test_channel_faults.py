@@ -110,10 +110,9 @@ def applied_until(trial: Trial, goal: Mapping[str, set[str]], kind: str) -> None
 @pytest.mark.parametrize("position", [0, 1])
 @pytest.mark.parametrize("kind", FAULTS)
 def test_shares_are_set_up_and_changed_through_a_fault_in_about_every_tenth_call(
-    trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch, kind: str, position: int
+    trial: Callable[..., Trial], kind: str, position: int
 ) -> None:
     """At no write does anybody get what no rule wants, or lose what a rule wants; in the end all is in step."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
     document = large_world()
     document |= {"switches": SWITCHES[position], "delays": {"association": 90 * position}}
     t = trial(world=document, policy=FIRST)
