@@ -120,6 +120,24 @@ def test_an_image_is_taken_out_of_resource_shares(auto: Shell) -> None:
     assert deleted("m-gold") == ""
 
 
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("shown", [True, False])
+def test_whatever_the_service_makes_of_covered_accounts_it_is_deleted_once_retired(
+    shell: Make, blocks: bool, listed: bool, shown: bool
+) -> None:
+    """Whether a share blocks the deletion, or is seen in permission lists and flags, nobody has written down."""
+    switches = {"covered_block_delete": blocks, "covered_in_permission_list": listed, "covered_self_shared": shown}
+    run = shell(world=world(switches=switches), policy=AUTO)
+    settled(run)
+    assert run("retire", "m-gold", "--yes", "--json").json["retired"]["deletable"] is False
+    assert not blocks or deleted("m-gold") == "ImageUseShared"
+    retired(run)
+    assert run("retire", "m-gold", "--yes", "--json").json["retired"]["deletable"]
+    assert by_shares(run.trial) == but_gold(A, B)
+    assert deleted("m-gold") == ""
+
+
 @pytest.mark.parametrize("channel", ["direct", "directory", "auto"])
 def test_no_later_sweep_shares_it_again(shell: Make, channel: str) -> None:
     """The mark outlives the run, whoever joins and whatever else changes; only --undo ends it."""
