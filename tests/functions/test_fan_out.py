@@ -32,6 +32,7 @@ from tests.support.trial import (
     Trial,
     calls_of,
     policy,
+    rule,
     world,
 )  # fmt: skip
 from tests.way.test_passing import short
@@ -287,23 +288,69 @@ def test_in_mode_observe_an_event_that_no_worker_takes_comes_again(trial: Trials
         f.told(C)
 
 
-def test_a_shard_too_large_for_one_worker_is_done_in_parts(trial: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each worker has time for some of sixty images; everybody gets everything, part by part, and a part at a time."""
+def sixty(trial: Trials) -> Fanned:
+    """In step, with sixty images in one shard."""
     document = world()
     document["images"] = {
         f"m-{n:03}": {"owner": OWNER, "region": REGION, "name": f"n{n}", "tags": {"share": "org"}} for n in range(60)
     }
     f = Fanned(trial(world=document))
     f.trial.begin()
+    f.sweep()
+    return f
+
+
+@pytest.fixture
+def little_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fanned, int], None]:
+    """Each worker from now on has time for so many calls."""
+
+    def limit(f: Fanned, calls: int) -> None:
+        usual = f.trial.runtime
+        monkeypatch.setattr(f.trial, "runtime", lambda **_: _briefly(f.trial, usual, calls))
+
+    return limit
+
+
+def test_a_shard_too_large_for_one_worker_is_done_in_parts(
+    trial: Trials, little_time: Callable[[Fanned, int], None]
+) -> None:
+    """Each worker has time for some of sixty images; everybody gets everything, part by part, and a part at a time."""
+    f = sixty(trial)
+    f.trial.write_policy(policy(rules=[rule(folders=["fd-prod", "fd-test"])]))
     f.timer("reconcile")
-    usual = f.trial.runtime
-    monkeypatch.setattr(f.trial, "runtime", lambda **_: _briefly(f.trial, usual, 45))
+    little_time(f, 45)
     assert f.work() > FIRST_PARTS // 2
-    monkeypatch.undo()
-    assert all(accounts == {A, B} for accounts in f.trial.access().values())
+    assert all(accounts == {A, B, C, D} for accounts in f.trial.access().values())
     assert beside(f.trial) == []
-    assert f.trial.state().read(HERE).ledger.saw.organization
     assert f.watch() == 0
+
+
+def test_a_change_too_large_for_one_worker_is_done_in_parts(
+    trial: Trials, little_time: Callable[[Fanned, int], None]
+) -> None:
+    """An account joins, which only the watch sees: no invocation fails, and the next watch finds nothing left."""
+    f = sixty(trial)
+    f.trial.patch(directory={"members": {NEW: {"name": "new", "folder": "fd-prod"}}})
+    little_time(f, 45)
+    assert f.watch() > FIRST_PARTS // 2
+    assert all(accounts == {A, B, NEW} for accounts in f.trial.access().values())
+    assert (beside(f.trial), f.watch()) == ([], 0)
+
+
+def test_more_events_than_one_worker_has_time_for_are_done_in_parts(
+    trial: Trials, little_time: Callable[[Fanned, int], None]
+) -> None:
+    """An event for each of sixty images, while parts of the shard wait from before: each part is looked at once."""
+    f = sixty(trial)
+    f.trial.move(C, "fd-prod")
+    little_time(f, 45)
+    for n in range(60):
+        f.changed(f"m-{n:03}", region=REGION, owner=OWNER)
+    for number in range(FIRST_PARTS):
+        f.trial.state().leave(HERE, Signal(parts=frozenset({Part(HERE, number, FIRST_PARTS)})), by="another")
+    assert FIRST_PARTS // 2 < f.work() <= 2 * FIRST_PARTS
+    assert all(accounts == {A, B, C} for accounts in f.trial.access().values())
+    assert (beside(f.trial), f.watch()) == ([], 0)
 
 
 def _briefly(t: Trial, usual: Callable[[], Any], calls: int) -> Any:
@@ -351,6 +398,21 @@ def test_parts_of_a_shard_come_one_at_a_time_and_a_whole_makes_up_for_them(f: Fa
     runtime = f.trial.runtime()
     assert calls_of(f.trial, lambda: attend(runtime, HERE))[LISTING] == 1
     assert beside(f.trial) == []
+
+
+def test_a_part_that_waits_twice_is_looked_at_once(f: Fanned) -> None:
+    """Whoever split a shard anew left the same parts, and some of them were split further before: it is whole again."""
+    state = f.trial.state()
+    f.trial.patch(directory={"members": {NEW: {"name": "new", "folder": "fd-prod"}}})
+    for by in ("r", "s"):
+        for number in range(4):
+            state.leave(HERE, Signal(parts=frozenset({Part(HERE, number, 4)})), by=by)
+    for number in (2, 6):
+        state.leave(HERE, Signal(parts=frozenset({Part(HERE, number, 16)})), by="s")
+    runtime = f.trial.runtime()
+    assert calls_of(f.trial, lambda: [attend(runtime, HERE) for _ in range(2)])[LISTING] == 6
+    assert (beside(f.trial), f.watch()) == ([], 0)
+    assert f.trial.access() == everywhere(A, B, NEW)
 
 
 def test_a_worker_request_names_what_it_asks_for(f: Fanned) -> None:

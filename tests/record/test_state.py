@@ -19,6 +19,7 @@ from orgshare.record.lease import Clocks
 from orgshare.record.series import KEPT_FOR, KEPT_GENERATIONS, PRUNED_EVERY
 from orgshare.record.state import ShardState, State, begin, check_directory, open_state
 from orgshare.record.store import DirectoryStore
+from orgshare.saw import Standing, View
 from orgshare.signals import NOTHING, ImageAt, Signal
 from orgshare.words import Pair, Shard
 from tests.support.facts import NOW, OWNER, SHARD, A, B, C, ledger, made
@@ -161,6 +162,36 @@ def test_runs_that_write_two_generations_each_prune_too(store: DirectoryStore, s
         lease.release(LEDGER)
     assert state.read(SHARD).number == 2 * KEPT_GENERATIONS
     assert len(names(store)) <= KEPT_GENERATIONS + PRUNED_EVERY
+
+
+def seen_in(folder: str) -> View:
+    """A view of an organization of three."""
+    return View({account: Standing((folder,)) for account in (A, B, C)})
+
+
+def test_views_that_no_shard_saw_last_are_forgotten_after_a_time(state: State, clock: Clock) -> None:
+    """Those that are known to be in use stay, however old; so does the one that is kept, and what is young."""
+    nothing: frozenset[str] = frozenset()
+    old, used, back = (state.keep_view(seen_in(f"fd-{n}"), known=nothing) for n in range(3))
+    clock.at += KEPT_FOR
+    young = state.keep_view(seen_in("fd-young"), known=frozenset({used}))
+    assert all(state.view(digest) for digest in (old, used, back, young))
+    clock.at += timedelta(seconds=1)
+    assert state.keep_view(seen_in("fd-2"), known=frozenset({used})) == back
+    assert [state.view(digest) for digest in (old, used, back, young)] == [
+        None, seen_in("fd-1"), seen_in("fd-2"), seen_in("fd-young"),
+    ]  # fmt: skip
+
+
+def test_a_view_that_is_known_to_be_kept_costs_nothing(store: DirectoryStore, state: State) -> None:
+    """Most runs see what the run before them saw: they neither write nor list."""
+    digest = state.keep_view(seen_in("fd-1"), known=frozenset())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the store was asked")
+
+    store.put_new = store.listed = refuse  # type: ignore[method-assign,assignment]
+    assert state.keep_view(seen_in("fd-1"), known=frozenset({digest})) == digest
 
 
 def test_pruning_reads_no_ledger(store: DirectoryStore, state: State) -> None:

@@ -15,7 +15,6 @@ split only so often.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -135,29 +134,32 @@ def _why(portion: Iterable[Waiting]) -> Iterable[str]:
 def _portion(waiting: list[Waiting]) -> tuple[tuple[Waiting, ...], bool]:
     """What is followed next: all at once but for the parts of a shard, which come one by one, and last.
 
-    A look at the whole makes up for all parts of it, and so do the parts of a whole that is split anew. Also whether
-    all parts of the shard wait, so that looking at the first begins a look at the whole.
+    A part that waits twice is looked at once. A look at the whole makes up for all parts of it, and so do the parts of
+    a whole that is split anew. Also whether the parts that wait are together all of the shard, so that looking at the
+    first begins a look at the whole.
     """
     together = tuple(each for each in waiting if not each.signal.parts)
     if any(each.signal.everything or each.signal.shards for each in together):
         return tuple(waiting), False
     if together:
         return together, False
-    by_part = sorted(waiting, key=lambda each: sorted(each.signal.parts))
     parts = {part for each in waiting for part in each.signal.parts}
-    return (by_part[0],), sum(Fraction(1, part.of) for part in parts) == 1
+    finest = max(part.of for part in parts)
+    covered = {number for part in parts for number in range(part.number, finest, part.of)}
+    first = min((each.signal.parts for each in waiting), key=sorted)
+    return tuple(each for each in waiting if each.signal.parts == first), len(covered) == finest
 
 
 def _split(runtime: Runtime, shard: Shard, portion: tuple[Waiting, ...]) -> bool:
     """After the time was over before anything could be decided: smaller parts wait in the place of what was too large.
 
-    Whether there is anything to be split. The parts are there before what they are parts of is forgotten.
+    That may be the whole, a part of it, or what many events or a change of the organization ask for. Whether there is
+    anything to be split. The parts are there before what they are parts of is forgotten.
     """
-    focus = asked_beside(shard, portion)
-    whole = focus.takes_whole(shard)
-    parts = [part for each in portion for part in each.signal.parts]
+    whole = asked_beside(shard, portion).takes_whole(shard)
+    parts = sorted({part for each in portion for part in each.signal.parts})
     smaller: list[Part] = []
-    if whole:
+    if whole or not parts:
         smaller = [Part(shard, number, FIRST_PARTS) for number in range(FIRST_PARTS)]
     elif len(parts) == 1 and parts[0].of * MORE_PARTS <= MOST_PARTS:
         (part,) = parts
