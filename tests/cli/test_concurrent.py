@@ -63,9 +63,9 @@ def run(tmp_path: Path) -> Iterator[Served]:
         server.stdout.close()
 
 
-def test_many_at_once_are_one_after_the_other(run: Served) -> None:
+@pytest.mark.parametrize("number", [2, 5])
+def test_many_at_once_are_one_after_the_other(run: Served, number: int) -> None:
     """All of them end well, everything is as wanted and known for ours, and one wrote at a time."""
-    number = 3
     before = len(run.log())
     ran = run.at_once(number, "apply", "--yes", "--wait", "60", "--json")
     assert [(each.returncode, each.stderr.splitlines()[1:]) for each in ran] == [(0, [])] * number
