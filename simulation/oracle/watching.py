@@ -18,6 +18,9 @@ from simulation.oracle.audiences import Document, Pair, Pairs, World, rules_for,
 SKEW = 1200.0
 """Seconds by which a vendor's clock may differ: a grant by hand so close to an intention of ours looks the same."""
 
+SETTLED = 900.0
+"""Seconds after which a grant is shown by whoever is asked for it, whatever the delays."""
+
 EDGE = 120.0
 """Seconds about the edge of a window in which nobody can say on which side a loss lies."""
 
@@ -30,6 +33,7 @@ RULES = (
     "whoever is wanted keeps access",
     "ours only",
     "one channel",
+    "absence needs proof",
     "guarded revocation",
     "ownership is written down",
     "one writer a shard",
@@ -90,6 +94,10 @@ class _Run:
     lost: set[Pair] = field(default_factory=set)
     counted: set[Pair] = field(default_factory=set)
     """What it lost but for changes of the channel."""
+    direct: frozenset[Pair] = frozenset()
+    """The direct grants without another channel when it began."""
+    lied: bool = False
+    """Whether lists lay when it began, and did not show it."""
     last_request: int = 0
     wrote: bool = False
 
@@ -126,6 +134,7 @@ class Oracle:
         self.left: set[str] = set()
         self.known: set[str] = set(self.world.members)
         self._looked_at: set[tuple[int, int]] = set()
+        self._asked_for: dict[Pair, float] = {}
         self.lying: frozenset[str] = frozenset()
         """Operations whose lists do not show that they lie: two such readings end an ownership rightly."""
 
@@ -157,7 +166,7 @@ class Oracle:
     def people_did(self, before: Snapshot, after: Snapshot, *, now: float, ambiguous: bool = False) -> None:
         """Somebody granted, revoked or shared by hand. ``ambiguous``: nobody can see when."""
         for pair in _pairs(after.direct) - _pairs(before.direct):
-            self.by_hand[pair] = now
+            self.by_hand[pair] = self._asked_for[pair] = now
             self.ours.pop(pair, None)
             entry = self._entry("grants", pair)
             if ambiguous or (entry is not None and entry.get("state") != "made"):
@@ -196,6 +205,8 @@ class Oracle:
         # Nobody knows whether a share reaches the management account: it has what is granted to it directly.
         had = {pair for pair in snapshot.pairs() if pair[1] != self.world.management} | _pairs(snapshot.direct)
         self._runs[name] = _Run(name, self.policy, now, [self.world], had, before, self.held())
+        self._runs[name].direct = frozenset(_pairs(snapshot.direct) - _pairs(snapshot.covered))
+        self._runs[name].lied = bool(self.lying)
         self._look(self.policy)
 
     def _look(self, policy: Document) -> None:
@@ -226,6 +237,7 @@ class Oracle:
         self._check_writer(run, operation, place)
         self._check_pause(run, operation, place)
         self._check_gained(run, operation, params, before, after, now)
+        self._check_absence(run, operation, params, before, now)
         self._check_lost(run, operation, before, after, now)
         self._note_owners(run, operation, params, before, after)
         self._check_ownership()
@@ -354,6 +366,25 @@ class Oracle:
                         self._wrong(rule, f"{run.name} lets {image} and {target} meet in {share}, "
                                     f"and {target} is not in the audience of {image}")  # fmt: skip
         del operation, params
+
+    def _check_absence(
+        self, run: _Run, operation: str, params: Mapping[str, str], before: Snapshot, now: float
+    ) -> None:
+        """Whether a run asks for what was there all the time: then it concluded something from a list that lacked it.
+
+        Where lists lie and do not show it, or a resource share reaches the account too, it may have seen nothing else.
+        """
+        if not operation.endswith("ModifyImageSharePermission"):
+            return
+        image = params.get("ImageId", "")
+        for pair in sorted((image, value) for key, value in params.items() if key.startswith("AddAccount.")):
+            since, self._asked_for[pair] = self._asked_for.get(pair, now), now
+            self.looked["absence needs proof"] += 1
+            there = pair in run.direct and pair[1] in before.direct.get(image, ())
+            if there and since < run.began - SETTLED and not self.lying and not run.lied:
+                self._wrong(
+                    "absence needs proof", f"{run.name} grants {_told(pair)} again, which was there all the time"
+                )
 
     def _lies_in(self, run: _Run, image: str, target: str, now: float) -> bool:
         """Whether everybody whom a target reaches, today and tomorrow, is in the image's audience."""
