@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.events import matches, wrong_in_pattern, wrong_in_schedule
 from deploy.functions import Deployed, deployed
 from deploy.permissions import ROLE, trusted
 from deploy.project import Project
 from deploy.reading import Finding, Keys, Template, function_of, within
 from deploy.resolving import text_of
 from deploy.structure import nearest
+from localcloud.events.patterns import read_pattern
+from localcloud.fc.schedule import read_schedule
 
 TRIGGER, TRIGGER_2, RULE = "ALIYUN::FC3::Trigger", "ALIYUN::FC::Trigger", "ALIYUN::EventBridge::Rule"
 ADD_ONE = "correct it, or add one to localcloud/samples/events"
@@ -50,7 +51,7 @@ def _called(
 
 def _timer(template: Template, project: Project, place: Keys, config: Any) -> Iterator[Finding]:
     schedule = text_of(template, within(config, "cronExpression"))
-    if wrong := wrong_in_schedule(schedule):
+    if wrong := _wrong_in_schedule(schedule):
         yield template.at((*place, "cronExpression"), wrong, "see the page on time triggers")
     if within(config, "enable") is not True:
         yield template.at(place, "the timer is not enabled", "write enable: true")
@@ -61,6 +62,15 @@ def _timer(template: Template, project: Project, place: Keys, config: Any) -> It
     elif payload not in [_json(event.get("payload")) for event in project.events.values() if "triggerTime" in event]:
         what = f"no sample event is a tick with the payload {json.dumps(payload)}"
         yield template.at((*place, "payload"), what, ADD_ONE)
+
+
+def _wrong_in_schedule(text: str) -> str:
+    """What is wrong with a schedule; empty if nothing is."""
+    try:
+        comes = read_schedule(text).after(0.0, 0.0)
+    except ValueError as error:
+        return str(error)
+    return "" if comes is not None else f"{text} never comes"
 
 
 def _json(text: Any) -> Any:
@@ -114,8 +124,10 @@ def _bus(template: Template, project: Project, place: Keys, config: Any) -> Iter
 
 
 def _pattern(template: Template, project: Project, place: Keys, pattern: Any) -> Iterator[Finding]:
-    wrong = list(wrong_in_pattern(pattern))
-    for one in wrong:
-        yield template.at(place, one, "see the page on event patterns")
-    if not wrong and not any(matches(pattern, event) for event in project.events.values()):
+    try:
+        read = read_pattern(pattern)
+    except ValueError as error:
+        yield template.at(place, str(error), "see the page on event patterns")
+        return
+    if not any(map(read.matches, project.events.values())):
         yield template.at(place, "no sample event matches this pattern", ADD_ONE)

@@ -31,7 +31,8 @@ class Matter(Struct, frozen=True, kw_only=True):
     """Something that a person should know, and what to do about it.
 
     ``key`` is the same whenever it is the same matter. ``scope`` is what has to be looked at whole to know that it is
-    over: a shard, or empty for the whole deployment. It is told when it has stood for ``patience``.
+    over: a shard, the regions of an owner, what every run looks at, or empty for the whole deployment. It is told when
+    it has stood for ``patience``.
     """
 
     key: str

@@ -82,6 +82,7 @@ def load_policy(source: str, settings: Callable[[], Settings]) -> Policy:
         calls=make_calls(),
         run=new_run(),
         local_cloud=given.local_cloud,
+        region=given.region,
         called=source,
     )
     try:
@@ -120,6 +121,7 @@ def make_store(policy: Policy, settings: Settings | None, run: str, calls: Calls
         calls=calls,
         run=run,
         local_cloud=settings.local_cloud,
+        region=settings.region,
     )
 
 

@@ -110,6 +110,7 @@ def everything(form: str, endpoint: str) -> Answers:
     owner("ecs", "ListTagResources", **image)
     owner("ecs", "UntagResources", **image, TagKeys=["team"])
     owner("ecs", "DescribeImages", ImageId=made["ImageId"])
+    owner("ecs", "DescribeSnapshots", SnapshotIds='["s-one"]')
     owner("ecs", "DeleteImage", ImageId=made["ImageId"], Force=True)
 
     owner("sts", "GetCallerIdentity")

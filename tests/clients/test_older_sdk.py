@@ -19,8 +19,8 @@ from tests.clients.conftest import new_cloud
 from tests.clients.running import oracle, run
 from tests.support.cloud import BANK, LAB, ONE, PARTNER, REGION, SHOP, THREE, TWO
 
-OPERATIONS = {operation for operation in SERVED if not operation.startswith("ecd:")}
-"""What the older SDK is tried with: of Elastic Desktop Service only the newer one is installed."""
+OPERATIONS = {operation for operation in SERVED if not operation.startswith(("ecd:", "ram:"))}
+"""What the older SDK is tried with: of Elastic Desktop Service and of RAM only the newer one is installed."""
 
 AFTERWARDS = {ONE: {SHOP, BANK, LAB, PARTNER}, TWO: {SHOP, BANK}, THREE: {SHOP, BANK, LAB, PARTNER}}
 REFUSED = [

@@ -410,7 +410,7 @@ def test_a_part_that_waits_twice_is_looked_at_once(f: Fanned) -> None:
     for number in (2, 6):
         state.leave(HERE, Signal(parts=frozenset({Part(HERE, number, 16)})), by="s")
     runtime = f.trial.runtime()
-    assert calls_of(f.trial, lambda: [attend(runtime, HERE) for _ in range(2)])[LISTING] == 6
+    assert calls_of(f.trial, lambda: attend(runtime, HERE))[LISTING] == 6
     assert (beside(f.trial), f.watch()) == ([], 0)
     assert f.trial.access() == everywhere(A, B, NEW)
 

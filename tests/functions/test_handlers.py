@@ -18,10 +18,13 @@ from localcloud.inprocess import in_process
 from orgshare.errors import ConfigurationError, NoAnswer
 from orgshare.handling import Unfinished
 from orgshare.record.lease import Lease
-from orgshare.signals import MalformedEvent, Signal, parse
+from orgshare.settings import read_settings
+from orgshare.signals import MalformedEvent, Signal, parse, worker_request
+from orgshare.way.attending import FIRST_PARTS
+from orgshare.wiring import begin_state, load_policy, make_calls, make_store
 from orgshare.words import Shard
 from tests.support.objects import Objects
-from tests.support.trial import MANAGEMENT, OWNER, REGION, STRANGER, A, B, Trial, policy, rule, world
+from tests.support.trial import MANAGEMENT, OTHER_REGION, OWNER, REGION, STRANGER, A, B, Trial, policy, rule, world
 
 ROOT = Path(__file__).parents[2]
 HANDBOOK = ROOT.parent / "shared" / "events"
@@ -190,6 +193,31 @@ def test_both_runtimes_contexts_will_do(
         monkeypatch.delenv(SECRET)
     assert handled("reconcile", sample("timer"), make_context())["failed"] == []
     assert has(trial, MOVED) == ALL
+
+
+@pytest.mark.parametrize(("runs_in", "refused"), [(OTHER_REGION, 0), (REGION, 2), (None, 2)])
+def test_a_function_looks_for_policy_and_state_in_its_own_region_first(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, runs_in: str | None, refused: int
+) -> None:
+    """Only one that runs elsewhere, or does not know where, is sent on to the bucket's region, once for each."""
+    trial.patch(buckets={"acme-far": {"owner": OWNER, "region": OTHER_REGION}})
+    document = policy(rules=[rule(folders=["fd-prod"])], state="oss://acme-far/state")
+    trial.write_policy(document)
+    Objects(key="LOCALIMAGES", region=OTHER_REGION, bucket="acme-far").put(
+        "policy.yaml", (trial.folder / "policy.yaml").read_bytes()
+    )
+    monkeypatch.setenv("ORGSHARE_POLICY", "oss://acme-far/policy.yaml")
+    settings = read_settings(os.environ)
+    of = load_policy(settings.policy, lambda: settings)
+    begin_state(of, make_store(of, settings, "begin", make_calls()), "rd-trial")
+    log: list[LogEntry] = []
+    trial.cloud.on_request(log.append)
+    context = SimpleNamespace(**{**vars(context_312()), "region": runs_in})
+    request = worker_request(Signal(everything=True)).encode()
+    assert handled("worker", request, context)["failed"] == []
+    assert has(trial, MOVED) == ALL
+    assert sum(entry.product == "oss" and entry.region == REGION for entry in log) == refused
+    assert sum(entry.product == "oss" for entry in log) > refused
 
 
 def test_an_event_of_an_unknown_kind_is_logged_and_ignored(trial: Trial, capsys: pytest.CaptureFixture[str]) -> None:
@@ -427,14 +455,15 @@ def with_timeout(seconds: object) -> SimpleNamespace:
 
 
 def test_out_of_time_raises_and_leaves_the_signal(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that could not even read is repeated by the platform, and what it came for waits for whoever is first."""
+    """A run that could not even read is repeated by the platform, and what it came for waits for whoever is first, in
+    parts, because it may have been too much at once."""
     handled("reconcile", sample("timer"))
     trial.move(MOVED, "fd-test")
     with monkeypatch.context() as slow:
         timed(trial, slow, seconds=20)
-        with pytest.raises(Unfinished, match=r"the time of this run, 60 s, is over.*waits beside its shards"):
+        with pytest.raises(Unfinished, match=r"the time of this run, 60 s, is over.*what is left waits beside ecs/"):
             handled("membership", sample("account-moved"), with_timeout(100))
-    assert [signal.organization for signal in beside(trial)] == [True]
+    assert sorted(part.number for signal in beside(trial) for part in signal.parts) == list(range(FIRST_PARTS))
     assert has(trial, MOVED) == ALL
     handled("membership", sample("account-removed"))
     assert (has(trial, MOVED), beside(trial)) == (set(), [])

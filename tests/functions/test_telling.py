@@ -15,12 +15,14 @@ from msgspec.structs import replace
 
 from localcloud.inprocess import in_process
 from orgshare import handling
+from orgshare.alibaba.directory import ResourceDirectory
 from orgshare.errors import NotPermitted, TryAgain, VendorError
 from orgshare.handling import Unfinished
+from orgshare.ports import Page
 from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal, worker_request
 from orgshare.signals.model import ImageAt
-from orgshare.words import Shard
+from orgshare.words import Member, Shard
 from tests.support.fanned import Fanned
 from tests.support.trial import (
     MANAGEMENT,
@@ -28,6 +30,7 @@ from tests.support.trial import (
     OWNER,
     PARTNER,
     REGION,
+    A,
     B,
     C,
     D,
@@ -253,6 +256,84 @@ def test_a_worker_of_one_shard_ends_nothing_of_another(deployment: Callable[...,
         shard = Shard("ecs", OWNER, region)
         handling.worker(worker_request(Signal(shards=frozenset({shard}))).encode(), CONTEXT)
     assert made.told() == []
+
+
+def works(made: Deployment, *regions: str, hours: float = 0) -> list[Told]:
+    """What is told by workers of these regions after some hours, one after the other."""
+    made.trial.cloud.advance(hours * HOUR)
+    for region in regions:
+        with suppress(Unfinished):
+            handling.worker(worker_request(Signal(shards=frozenset({Shard("ecs", OWNER, region)}))).encode(), CONTEXT)
+    return made.told()
+
+
+def test_regions_that_were_read_again_are_forgotten_where_workers_are_apart(
+    deployment: Callable[..., Deployment],
+) -> None:
+    """A shard of the owner that was looked at says so; what comes back the next day has to stand for a while anew."""
+    made = deployment(owners=[{"account": OWNER, "regions": "all"}])
+    made.sweep()
+    fault = {"operation": "ecs:DescribeRegions", "kind": "error", "code": "Forbidden.RAM", "status": 403, "every": 1}
+    for _ in range(2):
+        made.trial.patch(faults=[fault])
+        assert works(made, REGION, hours=24) == works(made, REGION, hours=0.5) == []
+        made.trial.patch(faults=[])
+        assert works(made, REGION, OTHER_REGION) == []
+    made.trial.patch(faults=[fault])
+    assert works(made, REGION, hours=24) == []
+    ((row,),) = works(made, REGION, hours=1)
+    assert row["where"] == f"shard ecs/{OWNER}/*"
+
+
+def test_a_rule_that_was_mended_is_forgotten_by_any_worker(deployment: Callable[..., Deployment]) -> None:
+    """Every run resolves every rule, so none that finds nothing wrong has to look at everything."""
+    owners = [{"account": OWNER, "regions": [REGION, OTHER_REGION]}]
+    made = deployment(owners=owners)
+    made.sweep()
+    excepting: dict[str, Any] = {"except": {"accounts": ["1999999999999999"]}}
+    wrong = policy(owners=owners, rules=[rule(folders=["fd-prod"], **excepting)])
+    for _ in range(2):
+        made.trial.write_policy(wrong)
+        assert works(made, REGION, hours=24) == works(made, OTHER_REGION, hours=0.5) == []
+        made.trial.write_policy(policy(owners=owners))
+        assert works(made, OTHER_REGION) == []
+    made.trial.write_policy(wrong)
+    assert works(made, REGION, hours=24) == []
+    ((row,),) = works(made, OTHER_REGION, hours=1)
+    assert row["key"].startswith("unread:rule:")
+
+
+def test_a_listing_that_is_wrong_in_one_shard_is_not_over_in_another(
+    deployment: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account that the listing leaves out is asked for only where it has something, so only that shard can tell."""
+    here = {"tags": {"share": "org"}, "region": REGION}
+    there = {"tags": {"share": "org"}, "region": OTHER_REGION}
+    of_world = world(mailboxes=BOXES)
+    of_world["images"] |= {
+        f"m-far-{number}": {"owner": OWNER, "region": OTHER_REGION, "name": f"far-{number}", "tags": {"share": "org"}}
+        for number in range(3)
+    }
+    made = deployment(
+        world=of_world,
+        owners=[{"account": OWNER, "regions": [REGION, OTHER_REGION]}],
+        rules=[rule(images=here, name="here"), rule(folders=["fd-test"], images=there, name="there")],
+    )
+    made.sweep()
+    honest = ResourceDirectory.members
+
+    def without_a(directory: ResourceDirectory, page: int) -> Page[Member]:
+        rows = tuple(row for row in honest(directory, page).rows if row.id != A)
+        return Page(rows, len(rows))
+
+    monkeypatch.setattr(ResourceDirectory, "members", without_a)
+    assert works(made, REGION, OTHER_REGION) == []
+    (told,) = works(made, OTHER_REGION, REGION, hours=1)
+    assert {row["key"] for row in told} == {"unread:rule:here", "unread:rule:there"}
+    monkeypatch.setattr(ResourceDirectory, "members", honest)
+    assert works(made, REGION, OTHER_REGION) == []
+    monkeypatch.setattr(ResourceDirectory, "members", without_a)
+    assert works(made, REGION, OTHER_REGION, hours=24) == []
 
 
 def test_a_run_that_comes_to_nothing_is_told_when_it_stays_so(deployment: Callable[..., Deployment]) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from orgshare.errors import StopRun
 from orgshare.handling import Unfinished
+from orgshare.ports import Listing
 from orgshare.record.forms import view_digest
+from orgshare.record.store import DirectoryStore
 from orgshare.saw import Saw, Standing, View, after_failed_part, after_failure, waits_for
+from orgshare.way.watching import due
 from orgshare.words import Shard
 from tests.support.fanned import Fanned
 from tests.support.trial import (
@@ -274,6 +277,27 @@ def test_what_is_under_way_is_followed_until_it_arrived(trial: Trials) -> None:
     assert f.trial.access() == everywhere(A, B)
     assert not any(f.trial.state().read(HERE).ledger.grants.values())
     assert f.watch() == 0
+
+
+def test_it_asks_once_what_is_paused_whatever_the_number_of_shards(
+    trial: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at two shards lists the pauses once, and the paused one is left alone."""
+    f = Fanned(trial(**two_regions()))
+    f.trial.begin()
+    f.sweep()
+    f.trial.state().pause(THERE, run="r", who="me", now=f.trial.now())
+    f.trial.patch(directory={"members": {NEW: {"name": "new", "folder": "fd-prod"}}})
+    listed: list[str] = []
+    usual = DirectoryStore.listed
+
+    def listing(self: DirectoryStore, prefix: str, *, most: int | None = None) -> Listing:
+        listed.append(prefix)
+        return usual(self, prefix, most=most)
+
+    monkeypatch.setattr(DirectoryStore, "listed", listing)
+    wanted, _ = due(f.trial.runtime())
+    assert (list(wanted), listed.count("pause")) == ([HERE], 1)
 
 
 def test_a_paused_shard_is_left_alone_and_found_afterwards(f: Fanned) -> None:

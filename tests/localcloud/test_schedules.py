@@ -66,6 +66,10 @@ NO_SCHEDULES = (
     "0 0 0 5-1 * *",
     "0 x * * * *",
     "0 0/0 * * * *",
+    "0 1-2-3 * * * *",
+    "0 0 24 * * *",
+    "0 0 0 1 13 *",
+    "0 0 0 * * FRY",
     "CRON_TZ=Nowhere/Town 0 0 4 * * *",
     "0 0 4 * * * *",
 )
@@ -91,7 +95,14 @@ def test_the_next_time_is_always_later_and_nothing_lies_between(moment: float, e
 EVENT = {
     "source": "acs.ecs",
     "type": "ecs:ActionTrail:ApiCall",
-    "data": {"eventName": "CopyImage", "count": 5, "errorCode": "", "address": "10.0.0.9", "nested": {"deep": True}},
+    "data": {
+        "eventName": "CopyImage",
+        "count": 5,
+        "errorCode": "",
+        "address": "10.0.0.9",
+        "nested": {"deep": True},
+        "gone": None,
+    },
 }
 
 
@@ -107,6 +118,10 @@ EVENT = {
         ({"data": {"nested": {"deep": [True]}}}, True),
         ({"data": {"count": [5]}}, True),
         ({"data": {"count": ["5"]}}, False),
+        ({"data": {"nested": {"deep": [1]}}}, False),
+        ({"data": {"gone": [None]}}, True),
+        ({"data": {"missing": [None]}}, False),
+        ({"data": {"errorCode": [{"exists": True}]}}, True),
         ({"data": {"nested": ["deep"]}}, False),
         ({"missing": {"field": ["x"]}}, False),
         ({"type": [{"prefix": "ecs:"}]}, True),

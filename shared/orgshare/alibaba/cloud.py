@@ -183,7 +183,7 @@ class AlibabaCloud:
             calls=self._calls,
             run=self._run,
             local_cloud=self._local_cloud,
-            region=region or CENTRAL_REGION,
+            region=region or "",
             called=f"trail file oss://{bucket}/{name}",
             use=TRAIL,
         )

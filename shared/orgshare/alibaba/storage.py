@@ -73,8 +73,8 @@ class ObjectStorage:
 
     ``calls`` makes the calls, for the account of the credentials, whatever it is. Nothing here asks for a lease or a
     pause before it writes: the state is what tells of them. ``region`` is where the bucket is looked for first, best
-    where the program runs. What a person has to mend (no such bucket, no permission, versioning, a clock that is off)
-    is a ``ConfigurationError`` that says how; ``called`` is what it says of what lies here.
+    where the program runs, if that is known. What a person has to mend (no such bucket, no permission, versioning, a
+    clock that is off) is a ``ConfigurationError`` that says how; ``called`` is what it says of what lies here.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ObjectStorage:
         calls: Calls,
         run: str,
         local_cloud: str | None = None,
-        region: str = CENTRAL_REGION,
+        region: str = "",
         called: str = "",
         use: Use = STATE,
     ) -> None:
@@ -97,7 +97,7 @@ class ObjectStorage:
         self._calls = calls
         self._agent = f"orgshare/{__version__} run/{run}"
         self._local_cloud = local_cloud
-        self._region = region
+        self._region = region or CENTRAL_REGION
         self._called = called or f"state {self}"
         self._use = use
         self._http: Any = None

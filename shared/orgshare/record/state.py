@@ -11,7 +11,7 @@ do, because acting on no memory would take every grant of ours for a stranger's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
@@ -175,13 +175,12 @@ class State:
 
     def paused(self, shard: Shard | None = None) -> str:
         """Why nothing may be written: to a shard, or to any where none is named. Empty if it may."""
+        return _why_paused(self._pauses.newest().value, shard)
+
+    def unpaused(self, shards: Iterable[Shard]) -> list[Shard]:
+        """Those shards that may be written to, by one reading of what is paused."""
         form = self._pauses.newest().value
-        if form is None:
-            return ""
-        by = f"by {form.who} since {form.at:%Y-%m-%d %H:%M} UTC"
-        if form.everything:
-            return f"everything is paused {by}"
-        return f"it is paused {by}" if shard is not None and str(shard) in form.shards else ""
+        return [shard for shard in shards if not _why_paused(form, shard)]
 
     def paused_shards(self) -> tuple[str, ...]:
         """The shards that are paused one by one."""
@@ -302,6 +301,15 @@ class State:
 
 def _place(shard: Shard) -> str:
     return f"{SHARDS}/{shard}"
+
+
+def _why_paused(form: PauseForm | None, shard: Shard | None) -> str:
+    if form is None:
+        return ""
+    by = f"by {form.who} since {form.at:%Y-%m-%d %H:%M} UTC"
+    if form.everything:
+        return f"everything is paused {by}"
+    return f"it is paused {by}" if shard is not None and str(shard) in form.shards else ""
 
 
 def _update(

@@ -27,6 +27,8 @@ SHARDS = "shards"
 
 WORKERS = "workers"
 """The scope of what only those find who invoke workers."""
+RUN = "run"
+"""The scope of what every run finds that comes to its end, whatever it looks at."""
 
 PASSES_BY_ITSELF = timedelta(hours=1)
 """How long what mostly passes by itself has to stand: two looks in a row that are not the retries of one."""
@@ -79,7 +81,7 @@ def matter_of_error(error: OrgshareError) -> Matter:
         where="the whole run",
         what=str(error),
         do="«orgshare doctor» says what is missing and how to mend it; nothing is done until then",
-        scope="run",
+        scope=RUN,
         patience=PASSES_BY_ITSELF,
     )
 
@@ -227,9 +229,18 @@ def _unread(applied: Applied) -> Iterator[Matter]:
             where=f"{where} {name}",
             what=f"{whys[0]}" + (f" (and {len(whys) - 1} more)" if len(whys) > 1 else ""),
             do="«orgshare doctor» says whether a permission is missing; until it can be read, nothing is revoked there",
-            scope=name if where == "shard" else "",
+            scope=name if where == "shard" else _scope_of_rules(applied),
             patience=PASSES_BY_ITSELF,
         )
+
+
+def _scope_of_rules(applied: Applied) -> str:
+    """Who finds anew what keeps a rule from being followed. Every run resolves all rules, but a listing that left out
+    an account is seen to be wrong only where that account is asked for."""
+    if not applied.planned.facts.proof.contradicted:
+        return RUN
+    shards = applied.planned.looked.services.keys()
+    return str(min(shards)) if len(shards) == 1 else ""
 
 
 def _failed(applied: Applied) -> Iterator[Matter]:

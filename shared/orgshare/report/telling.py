@@ -17,6 +17,7 @@ from orgshare.errors import ConfigurationError, CredentialsRefused, OrgshareErro
 from orgshare.notices import Matter, Notes, Notice, due, settled
 from orgshare.report.documents import about
 from orgshare.report.notices import (
+    RUN,
     SHARDS,
     WORKERS,
     Sent,
@@ -57,12 +58,17 @@ def tell_of_workers(runtime: Runtime, woken: Woken, log: Any) -> None:
 
 
 def _looked_at(applied: Applied) -> Callable[[str], bool]:
-    """Which scopes a run looked at whole: a shard that was read and done, the deployment if everything was."""
+    """Which scopes a run looked at whole: a shard that was read and done, the deployment if everything was.
+
+    The regions of an owner were asked for, if a shard of it was looked at.
+    """
     unread = {gap.name for gap in applied.plan.incomplete}
     done = [shard for shard in applied.planned.looked.whole if shard not in applied.stopped]
-    shards = {str(s) for s in done if not unread & {str(s), f"{s.service}/{s.owner}/*"}}
+    owners = {f"{s.service}/{s.owner}/*" for s in applied.planned.looked.services} - unread
+    shards = {str(s) for s in done if str(s) not in unread and f"{s.service}/{s.owner}/*" not in unread}
     everything = applied.planned.looked.everything and not unread and not applied.stopped
-    return lambda scope: scope == "run" or scope in shards or (scope in ("", SHARDS) and everything)
+    ended = {RUN, *owners, *shards, *(("", SHARDS) if everything else ())}
+    return ended.__contains__
 
 
 def _tell(runtime: Runtime, matters: Sequence[Matter], looked_at: Callable[[str], bool], log: Any) -> None:

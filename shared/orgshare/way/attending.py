@@ -75,9 +75,13 @@ def attend(runtime: Runtime, shard: Shard) -> Attended:
 
 
 def _passes(runtime: Runtime, shard: Shard, marks: Marks, attended: Attended) -> Attended:
-    """Passes until nothing waits that was not tried. The mark is taken away before looking, never after."""
+    """Passes until nothing waits that was not tried. The mark is taken away before looking, never after.
+
+    Parts of a shard are not counted: they come to an end by themselves.
+    """
     tried: set[str] = set()
-    for number in range(PASSES):
+    number = 0
+    while number < PASSES:
         if number and not _in_parts(_untried(runtime, shard, tried)):
             runtime.sleep(breath(number))
         with asking_the_state():
@@ -89,6 +93,7 @@ def _passes(runtime: Runtime, shard: Shard, marks: Marks, attended: Attended) ->
             with asking_the_state():
                 for each in waiting:
                     runtime.state.forget(each)
+            number += 1
             continue
         portion, begins = _portion(waiting)
         attended = replace(attended, why=tuple(dict.fromkeys((*attended.why, *_why(portion)))))
@@ -114,6 +119,7 @@ def _passes(runtime: Runtime, shard: Shard, marks: Marks, attended: Attended) ->
             if late or not is_free(runtime, applied, shard):
                 return attended
         tried |= set() if busy else {each.name for each in portion}
+        number += busy or not _in_parts(portion)
     return replace(attended, rest=f"{shard}: more waits than one worker does")
 
 
@@ -122,7 +128,7 @@ def _untried(runtime: Runtime, shard: Shard, tried: set[str]) -> list[Waiting]:
         return [each for each in runtime.state.waiting(shard) if each.name not in tried]
 
 
-def _in_parts(waiting: list[Waiting]) -> bool:
+def _in_parts(waiting: Iterable[Waiting]) -> bool:
     """Whether there is nothing to wait for more of: what waits are parts of a shard, or nothing."""
     return all(each.signal.parts for each in waiting)
 

@@ -110,7 +110,7 @@ def due(runtime: Runtime) -> tuple[Mapping[Shard, Signal], tuple[Incomplete, ...
         remembered = state.shards()
     shards, incomplete = named_shards(runtime, remembered)
     with asking_the_state():
-        shards = [shard for shard in shards if not state.paused(shard)]
+        shards = state.unpaused(shards)
         waiting = dict(zip(shards, runtime.executor.map(state.waiting, shards), strict=True))
         ledgers = {s: read.ledger for s, read in zip(shards, runtime.executor.map(state.read, shards), strict=True)}
         saws = {ledger.saw.organization for ledger in ledgers.values()}
