@@ -271,11 +271,20 @@ class FunctionModel:
         running = self._running[function.name]
         if function.reserved is not None and running >= function.reserved:
             raise ERRORS.error("ResourceExhausted", of=f"function '{function.name}'")
-        if self._running.total() >= self.most_instances:
+        if self._running.total() >= self.most_instances or (function.reserved is None and not self._unreserved()):
             raise ERRORS.error("ResourceExhausted", of=f"account '{function.account}'")
         session = self._session(function, now)
         self._running[function.name] += 1
         return Run(function, Ask("handle", request_id, event, session), source, session)
+
+    def _unreserved(self) -> bool:
+        """Whether an instance is free that is not reserved for some function: others cannot use what is.
+
+        https://www.alibabacloud.com/help/en/ros/developer-reference/aliyun-fc3-concurrencyconfig
+        """
+        reserved = {one.name: one.reserved for one in self.stack.functions.values() if one.reserved is not None}
+        running = sum(count for name, count in self._running.items() if name not in reserved)
+        return running + sum(reserved.values()) < self.most_instances
 
     def _session(self, function: Function, now: float) -> Session | None:
         """Temporary keys of the function's role; nothing without a role.
