@@ -49,7 +49,8 @@ def attend(runtime: Runtime, shard: Shard) -> Attended:
     """Follow what waits beside a shard. Raises as ``apply`` does; what was not followed then waits on.
 
     Nothing is done where another worker is at it, which looks once more after letting go; where a person paused it; or
-    where the policy does not name the shard any more, so that what waits there is over.
+    where the policy does not name the shard any more, so that what waits there is over. Where nobody knows, because
+    the owner's regions cannot be read, it waits on for the next watch.
     """
     marks = runtime.state.marks(shard)
     attended = Attended()
@@ -86,7 +87,10 @@ def _passes(runtime: Runtime, shard: Shard, marks: Marks, attended: Attended) ->
         waiting = _untried(runtime, shard, tried)
         if not waiting:
             return attended
-        if shard not in named_shards(runtime, (shard,))[0]:
+        named, unread = named_shards(runtime, (shard,))
+        if shard not in named:
+            if any(gap.name == f"{shard.service}/{shard.owner}/*" for gap in unread):
+                return attended
             with asking_the_state():
                 for each in waiting:
                     runtime.state.forget(each)
