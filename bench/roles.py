@@ -17,7 +17,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from deploy.project import PLATFORM
@@ -32,13 +31,6 @@ from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "localcloud" / "samples"
 TEMPLATES = ("template.yml", "template-fc2.yml")
-
-OTHER_SERVICES: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("trail-invoker", "fc:InvokeFunction"): "Object Storage Service calls the function with this role",
-    }
-)
-"""What a role has for another service than Function Compute, of which the local cloud checks the trust only."""
 
 NOT_CHECKED = ("log:", "eventbridge:")
 """Services whose calls are not in the local cloud."""
@@ -285,7 +277,7 @@ def prove(template: str) -> list[Row]:
 
 
 def _without(template: str, used: Used, role: str, action: str, thing: str, rest: Policies) -> Row:
-    reason = OTHER_SERVICES.get((role, action)) or (PLATFORM.get(action) if action.startswith(NOT_CHECKED) else None)
+    reason = PLATFORM.get(action) if action.startswith(NOT_CHECKED) else None
     if reason:
         return Row(role, action, thing, f"(not tried: {reason})")
     likely = sorted(SCENARIOS, key=lambda scenario: (role, action) not in used[scenario.__name__])

@@ -131,7 +131,7 @@ class EventModel:
                 rule=trigger.name,
                 now=now,
             )
-            self._send("object", (trigger.function, trigger.name, event), now)
+            self._send("object", (trigger, event), now)
 
     def _tell_of_image(self, image: str, state: tuple[str, str, str], now: float) -> None:
         status, owner, region = state
@@ -163,8 +163,8 @@ class EventModel:
             if kind == "bus":
                 self._arrive(what, now)
             elif kind == "object":
-                function, trigger, event = what
-                self._hand_over(function, trigger, event, now)
+                trigger, event = what
+                self._functions.enqueue_from_storage(trigger, json.dumps(event).encode(), now=now)
             else:
                 self._write_trail(what, now)
 
@@ -188,12 +188,6 @@ class EventModel:
         receiver = self.settings.forward.get(account)
         if receiver is not None and event["aliyunoriginalaccountid"] == account:
             self._arrive({**event, "aliyunaccountid": receiver}, now)
-
-    def _hand_over(self, function: str, trigger: str, event: Mapping[str, Any], now: float) -> None:
-        found = self._functions.stack.functions.get(function)
-        if found is not None:
-            text = json.dumps(event).encode()
-            self._functions.enqueue(found, text, self._functions.request_id(), source=f"oss:{trigger}", now=now)
 
     # --- trails
 

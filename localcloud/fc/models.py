@@ -31,7 +31,16 @@ from localcloud.fc.errors import ERRORS
 from localcloud.fc.instances import Ask, Outcome
 from localcloud.mns.models import MessageModel
 from localcloud.permissions import lacks
-from localcloud.ros.stack import FC_SERVICE, NO_STACK, Function, Stack, mailbox_of, name_of_function
+from localcloud.ros.stack import (
+    FC_SERVICE,
+    NO_STACK,
+    OSS_SERVICE,
+    Function,
+    ObjectTrigger,
+    Stack,
+    mailbox_of,
+    name_of_function,
+)
 from localcloud.sts.models import IdentityModel, Session
 
 SYNC_MOST, ASYNC_MOST = 32 * 1024 * 1024, 128 * 1024
@@ -202,6 +211,24 @@ class FunctionModel:
         policy = Policy(176 if decays else 3, 86_400.0, pause="decay" if decays else "backoff")
         self._push(name, event, request_id, f"eventbridge:{trigger}", policy, now)
 
+    def enqueue_from_storage(self, trigger: ObjectTrigger, event: bytes, *, now: float) -> None:
+        """A notice of an object: an asynchronous invocation that Object Storage Service makes in the trigger's role
+        (https://alibabacloud.com/help/en/functioncompute/api-fc-2023-03-30-struct-createtriggerinput).
+
+        What becomes of it where the role may not invoke the function is not documented; here it is lost, and listed.
+        """
+        function = self.stack.functions.get(trigger.function)
+        if function is None:
+            return
+        source, request_id = f"oss:{trigger.name}", self.request_id()
+        try:
+            session = self._assume(OSS_SERVICE, trigger.role, trigger.name, now)
+            self._check_may(session, INVOKE, function.resource, now)
+            self.enqueue(function, event, request_id, source=source, now=now)
+        except ApiError as refusal:
+            lost = Outcome(b"", f"NotInvoked: {refusal}")
+            self._note(function, request_id, "async", source, lost, now, task=None)
+
     def fire_timers(self, now: float) -> None:
         """Put every timer's event into the queue for each time that it was due."""
         for timer in self.stack.timers:
@@ -244,11 +271,20 @@ class FunctionModel:
         running = self._running[function.name]
         if function.reserved is not None and running >= function.reserved:
             raise ERRORS.error("ResourceExhausted", of=f"function '{function.name}'")
-        if self._running.total() >= self.most_instances:
+        if self._running.total() >= self.most_instances or (function.reserved is None and not self._unreserved()):
             raise ERRORS.error("ResourceExhausted", of=f"account '{function.account}'")
         session = self._session(function, now)
         self._running[function.name] += 1
         return Run(function, Ask("handle", request_id, event, session), source, session)
+
+    def _unreserved(self) -> bool:
+        """Whether an instance is free that is not reserved for some function: others cannot use what is.
+
+        https://www.alibabacloud.com/help/en/ros/developer-reference/aliyun-fc3-concurrencyconfig
+        """
+        reserved = {one.name: one.reserved for one in self.stack.functions.values() if one.reserved is not None}
+        running = sum(count for name, count in self._running.items() if name not in reserved)
+        return running + sum(reserved.values()) < self.most_instances
 
     def _session(self, function: Function, now: float) -> Session | None:
         """Temporary keys of the function's role; nothing without a role.
@@ -257,12 +293,19 @@ class FunctionModel:
         """
         if not function.role:
             return None
+        return self._assume(FC_SERVICE, function.role, function.short_name, now)
+
+    def _assume(self, service: str, role: str, name: str, now: float) -> Session:
         try:
             return self._identity.assume_for_service(
-                FC_SERVICE, function.role, function.short_name, seconds=CREDENTIAL_SECONDS, now=now, random=self._random
+                service, role, name, seconds=CREDENTIAL_SECONDS, now=now, random=self._random
             )
         except ApiError as refusal:
-            raise ERRORS.error("AccessDenied", why=f"{function.role}: {refusal.message}") from refusal
+            raise ERRORS.error("AccessDenied", why=f"{role}: {refusal.message}") from refusal
+
+    def _check_may(self, session: Session, action: str, resource: str, now: float) -> None:
+        if lacks(self._identity, session.principal, action, resource, now=now):
+            raise ERRORS.error("AccessDenied", why=not_authorized(action, resource))
 
     # --- ending
 
@@ -361,8 +404,7 @@ class FunctionModel:
             name = mailbox_of(where)
             action = "mns:PublishMessage" if name.startswith("topics/") else "mns:SendMessage"
             resource = f"acs:mns:{function.region}:{function.account}:/{name}/messages"
-        if lacks(self._identity, session.principal, action, resource, now=now):
-            raise ERRORS.error("AccessDenied", why=not_authorized(action, resource))
+        self._check_may(session, action, resource, now)
 
     def _note(
         self,

@@ -94,10 +94,11 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True)
 class ObjectTrigger:
-    """Fires when an object of a bucket is made or removed."""
+    """Fires when an object of a bucket is made or removed: Object Storage Service invokes the function as ``role``."""
 
     name: str
     function: str
+    role: str
     bucket: str
     events: tuple[str, ...]
     prefix: str
@@ -687,6 +688,7 @@ class _Reader:
         return ObjectTrigger(
             name=name,
             function=function,
+            role=self._text(one, "InvocationRole"),
             bucket=bucket,
             events=tuple(str(event).removeprefix("oss:") for event in events),
             prefix=str(key.get("prefix") or ""),

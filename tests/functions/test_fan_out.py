@@ -204,6 +204,21 @@ def test_a_shard_that_the_policy_no_longer_names_is_let_be(f: Fanned) -> None:
     assert (calls, beside(f.trial), f.trial.access()) == ({}, [], everywhere(A, B))
 
 
+def test_what_waits_beside_a_shard_waits_on_while_nobody_knows_whether_it_is_named(trial: Trials) -> None:
+    """With `regions: all` and regions that cannot be read for a while, an event of an image is not lost."""
+    f = Fanned(trial(policy=policy(owners=[{"account": OWNER, "regions": "all"}])))
+    f.trial.begin()
+    f.sweep()
+    f.trial.patch(images={"m-new": {"owner": OWNER, "region": REGION, "name": "new", "tags": {"share": "org"}}})
+    f.changed("m-new", region=REGION, owner=OWNER)
+    f.trial.patch(faults=[{"operation": "ecs:DescribeRegions", "kind": "error", "every": 1}])
+    f.work()
+    assert (len(beside(f.trial)), f.trial.access()["m-new"]) == (1, set())
+    f.trial.patch(faults=[])
+    f.watch()
+    assert (beside(f.trial), f.trial.access()["m-new"]) == ([], {A, B})
+
+
 def test_an_image_of_nobody_wakes_nobody(f: Fanned, capsys: pytest.CaptureFixture[str]) -> None:
     """The log says so."""
     f.changed("m-gold", region="eu-central-1", owner=OWNER)

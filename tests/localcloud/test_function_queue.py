@@ -175,6 +175,18 @@ def test_all_functions_of_an_account_share_its_instances() -> None:
     assert [one.outcome for one in cloud.invocations(ONE)] == ["throttled"]
 
 
+def test_what_is_reserved_for_one_function_is_taken_from_the_others() -> None:
+    """Of three instances two are reserved: another function has one, however idle the first is, which has its two."""
+    cloud = start_functions(Played(), functions={**functions(Reserved=2), "instances": 3})
+    model = cloud._gateway.models.functions
+    for name in (TWO, TWO, ONE, ONE, ONE):
+        enqueue(cloud, name.encode(), name)
+    while (run := model.take_due(cloud.clock.now())) is not None:
+        assert run.task
+    assert (model._running[ONE], model._running[TWO]) == (2, 1)
+    assert [one.outcome for one in (*cloud.invocations(ONE), *cloud.invocations(TWO))] == ["throttled", "throttled"]
+
+
 def test_invocations_run_in_the_order_of_their_time() -> None:
     """What is due first runs first, and of what is due at once what came first."""
     stage = Played(lambda ask: FAILED if ask.event == b"1" else Outcome(b""))

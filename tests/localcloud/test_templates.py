@@ -57,7 +57,14 @@ def test_roles_have_their_trust_and_their_policies() -> None:
     assert trusted(trust, ["oss.aliyuncs.com"], {}) == "ImplicitDeny"
     assert policies is not None
     assert [one.statement[0].action[0] for one in policies] == ["fc:InvokeFunction", "mns:PublishMessage"]
-    assert made.roles[f"acs:ram::{OWNER}:role/acme-objects"].policies == (), "no policy: nothing allowed"
+    (invoke,) = made.roles[f"acs:ram::{OWNER}:role/acme-objects"].policies or ()
+    assert invoke.statement[0].resource == (f"acs:fc:*:{OWNER}:functions/{TWO}",)
+
+
+def test_a_role_without_policies_may_do_nothing(changed: Callable[..., Stack]) -> None:
+    """None is not the same as unknown, which would let everything pass."""
+    made = changed(of("ObjectRole", "Policies"))
+    assert made.roles[f"acs:ram::{OWNER}:role/acme-objects"].policies == ()
 
 
 def test_parameters_change_what_is_made() -> None:

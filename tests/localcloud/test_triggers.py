@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
 import pytest
 from alibabacloud_ecs20140526 import models as ecs_models
 from alibabacloud_resourcemanager20200331 import models as directory_models
@@ -164,6 +165,21 @@ def test_a_refused_put_fires_nothing(begin: Any) -> None:
     with pytest.raises(Exception, match="FileAlreadyExists"):
         bucket.put_new("audit/1.gz")
     assert len(scene.handed(SECOND)) == 1
+
+
+@pytest.mark.parametrize("change", [{"policies": ()}, {"trusts_services": (), "trust_policy": None}])
+def test_a_trigger_needs_a_role_that_storage_may_take_and_that_may_invoke(begin: Any, change: dict[str, Any]) -> None:
+    """Without it the function hears nothing, which the list of invocations shows."""
+    scene = begin()
+    roles = scene.cloud._gateway.models.identity.roles
+    arn = f"acs:ram::{OWNER}:role/acme-objects"
+    roles[arn] = msgspec.structs.replace(roles[arn], **change)
+    Objects(bucket=TRAIL).put("audit/1.gz", b"content")
+    assert scene.handed(SECOND) == []
+    (lost,) = scene.cloud.invocations(SECOND)
+    assert (lost.source, lost.outcome.partition(":")[0]) == ("oss:files", "NotInvoked")
+    if "policies" in change:
+        assert "not authorized to perform 'fc:InvokeFunction'" in lost.outcome
 
 
 # --- images

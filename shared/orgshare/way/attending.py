@@ -49,8 +49,9 @@ def attend(runtime: Runtime, shard: Shard) -> Attended:
     """Follow what waits beside a shard. Raises as ``apply`` does; what was not followed then waits on.
 
     Nothing is done where another worker is at it, which looks once more after letting go; where a person paused it; or
-    where the policy does not name the shard any more, so that what waits there is over. In mode observe what waits
-    goes on waiting, for it was left by somebody who does more.
+    where the policy does not name the shard any more, so that what waits there is over. Where nobody knows, because
+    the owner's regions cannot be read, it waits on for the next watch. In mode observe it goes on waiting, too: it was
+    left by somebody who does more.
     """
     if runtime.policy.mode == "observe":
         return Attended()
@@ -89,7 +90,10 @@ def _passes(runtime: Runtime, shard: Shard, marks: Marks, attended: Attended) ->
         waiting = _untried(runtime, shard, tried)
         if not waiting:
             return attended
-        if shard not in named_shards(runtime, (shard,))[0]:
+        named, unread = named_shards(runtime, (shard,))
+        if shard not in named:
+            if any(gap.name == f"{shard.service}/{shard.owner}/*" for gap in unread):
+                return attended
             with asking_the_state():
                 for each in waiting:
                     runtime.state.forget(each)
