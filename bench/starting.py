@@ -21,7 +21,7 @@ import yaml
 from bench.tables import markdown
 from localcloud import LocalCloud, ManualClock
 from localcloud.server import serving
-from tests.support.served import OWNER, REGION, deployed_world
+from orgshare_demo.deployment import OWNER, REGION, deployed_world
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "localcloud" / "samples"
@@ -38,6 +38,7 @@ SDKS = (
     "alibabacloud_ecs20140526.client",
     "alibabacloud_fc20230330.client",
     "alibabacloud_oss_v2",
+    "alibabacloud_ram20150501.client",
     "alibabacloud_resourcemanager20200331.client",
     "alibabacloud_resourcesharing20200110.client",
     "alibabacloud_sts20150401.client",

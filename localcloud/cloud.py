@@ -83,6 +83,8 @@ class LocalCloud:
             answer = self._gateway.answer(request)
         if isinstance(answer, Invoke):
             answer = self._driver.invoke(answer)
+        if answer.kills:
+            self._driver.kill(answer.kills)
         self._driver.wake()
         return answer
 

@@ -77,6 +77,10 @@ class Driver:
             self._gateway.models.functions.finish(invoke.run, outcome, now=self._gateway.clock.now())
             return invoke.exchange.answered(outcome)
 
+    def kill(self, access_key: str) -> None:
+        """End the instance that was given this key, if there is one; not under the lock, which its end may wait for."""
+        self._pool.kill(access_key)
+
     def drain(self) -> None:
         """Let happen all that is due by now, one after the other."""
         with self._driving:

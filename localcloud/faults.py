@@ -2,10 +2,11 @@
 
 Each fault of the world counts the calls that match it and strikes by its own rule; the first that strikes decides.
 Faults strike only calls with a good signature that flow control let pass. `lost-answer` is the one that matters
-most: the call was carried out and the client cannot know. Faults that spoil an answer leave refusals alone, except
-`malformed`. `truncated-page` leaves half of the rows and the total, `empty-list` neither rows nor total: the one
-shows that it lies, the other does not. In a list that is paged by token there is no total, so neither shows it: half of
-the rows are missing before the token, or all of them and the token too.
+most: the call was carried out and the client cannot know. `killed` is the same for a function, whose instance is
+ended, so that nobody is left to wonder; it never strikes a call that no function made. Faults that spoil an answer
+leave refusals alone, except `malformed`. `truncated-page` leaves half of the rows and the total, `empty-list` neither
+rows nor total: the one shows that it lies, the other does not. In a list that is paged by token there is no total, so
+neither shows it: half of the rows are missing before the token, or all of them and the token too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from localcloud.errors import ApiError
+from localcloud.sts.models import Principal
 from localcloud.world import Fault
 
 Answer = dict[str, Any]
@@ -28,13 +30,14 @@ class FaultRule:
         self._calls = 0
         self._strikes = 0
 
-    def strikes(self, operation: str, account: str, region: str, random: random_module.Random) -> bool:
+    def strikes(self, operation: str, caller: Principal, region: str, random: random_module.Random) -> bool:
         """Counts this call if it matches, and says whether it is hit."""
         fault = self.fault
         matches = (
             fault.operation in (operation, "*", f"{operation.partition(':')[0]}:*")
-            and fault.account in (None, account)
+            and fault.account in (None, caller.account)
             and fault.region in (None, region)
+            and (fault.kind != "killed" or bool(caller.origin))
         )
         if not matches:
             return False
@@ -73,10 +76,10 @@ class FaultRule:
 
 
 def first_strike(
-    rules: Sequence[FaultRule], operation: str, account: str, region: str, random: random_module.Random
+    rules: Sequence[FaultRule], operation: str, caller: Principal, region: str, random: random_module.Random
 ) -> FaultRule | None:
     """The first fault that hits this call; every rule counts it."""
-    hits = [rule for rule in rules if rule.strikes(operation, account, region, random)]
+    hits = [rule for rule in rules if rule.strikes(operation, caller, region, random)]
     return hits[0] if hits else None
 
 

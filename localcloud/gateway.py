@@ -46,7 +46,7 @@ from localcloud.ros.stack import Stack, read_stack
 from localcloud.signing import VALID_SECONDS, Nonces, read_signature
 from localcloud.sts.models import IdentityModel, Principal
 from localcloud.sts.responses import OPERATIONS as STS_OPERATIONS
-from localcloud.world import Role, World, WorldError
+from localcloud.world import ANSWER_LOST, Role, World, WorldError
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     (operation.product, operation.name): operation
@@ -132,9 +132,14 @@ class Gateway:
         """Whether flow control lets this call pass; it is counted."""
         return self.flow.admit(self.world.flow_control, operation, account, region, now=self.clock.now())
 
-    def strike(self, operation: str, account: str, region: str) -> FaultRule | None:
+    def strike(self, operation: str, caller: Principal, region: str) -> FaultRule | None:
         """The fault that hits this call, if one does."""
-        return first_strike(self.rules, operation, account, region, self.models.random)
+        return first_strike(self.rules, operation, caller, region, self.models.random)
+
+    def dropped(self, kind: str, caller: Principal | None) -> HttpResponse:
+        """No answer, for the reason that the log calls `kind`; who is killed on the way is named."""
+        kills = caller.origin if caller is not None and kind == "killed" else ""
+        return HttpResponse(status=0, body=b"", dropped=True, kills=kills, wait=self.world.latency.seconds)
 
     def log(
         self,
@@ -308,7 +313,7 @@ class _Exchange:
         name, account = operation.full_name, principal.account
         if not gateway.admits(name, account, self._region):
             return self._turned_away(operation, principal, GATEWAY.error("Throttling.User"))
-        rule = gateway.strike(name, account, self._region)
+        rule = gateway.strike(name, principal, self._region)
         kind = rule.fault.kind if rule is not None else ""
         if rule is not None and kind in ("throttle", "error"):
             return self._turned_away(operation, principal, _ordered_error(rule))
@@ -318,7 +323,7 @@ class _Exchange:
         if operation.writes:
             self._tell(operation, principal, answer, refusal)
             gateway.written()
-        if kind == "lost-answer":
+        if kind in ANSWER_LOST:
             return self._dropped(kind)
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")
@@ -388,7 +393,7 @@ class _Exchange:
 
     def _dropped(self, kind: str) -> HttpResponse:
         self._log(0, kind)
-        return HttpResponse(status=0, body=b"", dropped=True, wait=self._gateway.world.latency.seconds)
+        return self._gateway.dropped(kind, self._principal)
 
     def _log(self, status: int, code: str) -> None:
         self._gateway.log(

@@ -36,6 +36,8 @@ class HttpResponse:
     request_id: str = ""
     dropped: bool = False
     wait: float = 0.0
+    kills: str = ""
+    """The access key of the function's instance that ends before its carrier does anything: see `localcloud.faults`."""
     more: tuple[tuple[str, str], ...] = ()
     """Headers beside those that every answer has."""
 

@@ -50,6 +50,7 @@ FaultKind = Literal[
     "error",
     "no-answer",
     "lost-answer",
+    "killed",
     "malformed",
     "missing-field",
     "truncated-page",
@@ -60,6 +61,8 @@ FaultKind = Literal[
 ]
 ASSOCIATION_FAULTS = ("fail-association", "stuck-association")
 """Faults of what AssociateResourceShare begins, not of its answer."""
+ANSWER_LOST = ("lost-answer", "killed")
+"""Faults of a call that is carried out and never answered."""
 _ASSOCIATE = "resourcesharing:AssociateResourceShare"
 
 
@@ -618,6 +621,10 @@ class _Reader:
         for index, fault in enumerate(world.faults):
             if fault.account is not None and fault.account not in known:
                 self._at("faults", index).below("account", "").fail(_unknown_account(fault.account))
+            if fault.kind == "killed" and world.functions is None:
+                self._at("faults", index).below("kind", "").fail(
+                    "only in a world with functions, as an instance of one dies"
+                )
 
     def _check_policies(self, world: World, known: set[str]) -> None:
         owners = ((arn, arn.split(":")[3]) for arn in world.policies)

@@ -1,9 +1,13 @@
 """The demonstration: a day of an organization, told step by step on a local cloud.
 
-After each step the story says what changed for whom and by which channel, as the local cloud's oracle finds it, and
-compares that with a reference that is no part of the program (``reference``). What a function called is counted in the
-local cloud's own log. At the end every pair of image and account must be as the policy says and have the one channel
-that it should have, or the story fails.
+Nobody in it calls a function. People change the cloud, as anybody does, and time passes; events and timers call the
+functions of the template, each in a process of its own and in the role that the template gives it. In the last
+chapter every event is lost, and time alone does it.
+
+After each step the story says which functions ran, what changed for whom and by which channel, as the local cloud's
+oracle finds it, and compares that with a reference that is no part of the program (``reference``). What the functions
+called is counted in the local cloud's own log. At the end every pair of image and account must be as the policy says
+and have the one channel that it should have, or the story fails.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,8 +28,10 @@ from rich.rule import Rule
 from rich.text import Text
 
 from orgshare.errors import OrgshareError
+from orgshare.settings import LEASE
+from orgshare_demo.deployment import PREFIX, SWEEP, WATCH, settings_of
 from orgshare_demo.reference import Pair, wanted_access
-from orgshare_demo.stage import READING, Access, Stage, set_up, settings_of, without_ambient
+from orgshare_demo.stage import Access, Happened, Stage, set_up, without_ambient
 from orgshare_demo.telling import Names, by, console, differences, everybody, organization
 
 GOLD = "m-gold0000000000000001"
@@ -34,8 +41,8 @@ VAULT = "m-crypt000000000000006"
 RESCUE = "m-help0000000000000009"
 SHOP, CHECKOUT, LOYALTY = "1000000000000003", "1000000000000005", "1000000000000006"
 DEV_WEB, LAB = "1000000000000009", "1000000000000011"
-PAYMENTS, NEWCOMER = "1000000000000015", "1000000000000016"
-PLAYGROUND = "1000000000000012"
+PLAYGROUND, EUROPE, REPORTING = "1000000000000012", "1000000000000004", "1000000000000008"
+INVITED = "1000000000000016"
 BY_HAND = "rs-hand1"
 
 
@@ -64,36 +71,49 @@ class Teller:
         self.number += 1
         self.out.print()
         self.out.print(Rule(Text(f"{self.number}  {title}", style="bold"), align="left", style="dim"))
-        self._say(told)
+        self.say(told)
         before = self.stage.access()
         remarks: list[str] = []
         yield remarks.append
         self.names = Names(self.stage.world(), self.stage.policy(), earlier=self.names)
         changed = list(differences(before, self.stage.access(), self.names))
         for line in changed or [Text("= nobody's access changed")]:
-            self._say(line)
+            self.say(line)
         for remark in remarks:
-            self._say(remark)
+            self.say(remark)
 
-    def _say(self, text: str | Text) -> None:
+    def say(self, text: str | Text) -> None:
         """Print a paragraph, further in by the blanks that it begins with."""
         plain = str(text)
         deeper = len(plain) - len(plain.lstrip())
         self.out.print(Padding(plain.lstrip() if deeper else text, (0, 0, 0, 2 + deeper), expand=False))
 
-    def run(self, function: str, event: str, remark: Callable[[str], None], *, writes: int | None) -> dict[str, Any]:
-        """Hand an event to a function; its report. ``writes`` is how many writing calls it must make, if known."""
-        before = len(self.stage.calls())
-        report = self.stage.send(function, event)
-        calls = self.stage.calls()[before:]
-        writing = [call for call in calls if not call.startswith(READING)]
-        if sum(report["calls"].values()) != len(calls):
-            raise Wrong(f"the report counts {sum(report['calls'].values())} calls, the log {len(calls)}")
+    def let(self, seconds: float, remark: Callable[[str], None], *, writes: int | None, failing: int = 0) -> Happened:
+        """Let time pass and say what ran by itself meanwhile.
+
+        ``writes`` is how many writing calls there must be, if known, and ``failing`` how many runs must fail.
+        """
+        happened = self.stage.let(seconds)
+        for report in happened.reports:
+            counted, logged = sum(report["calls"].values()), _calls_of(report["run"], happened)
+            if counted != logged:
+                raise Wrong(f"the report of run {report['run']} counts {counted} calls, the log {logged}")
+        failed = [row for row in happened.invocations if row["outcome"] != "ok"]
+        if len(failed) != failing:
+            raise Wrong(f"{len(failed)} runs failed, not {failing}: {[row['answer'] for row in failed]}")
+        writing = happened.writing
         if writes not in (None, len(writing)):
             raise Wrong(f"{len(writing)} writing calls, not {writes}: {', '.join(writing)}")
         named = f": {', '.join(f'{writing.count(call)} {call}' for call in sorted(set(writing)))}" if writing else ""
-        remark(f"{len(calls)} calls, {len(writing) or 'none'} of them writing{named}.")
-        return report
+        when = f"{seconds / 60:.0f} minutes later" if seconds else "At once"
+        remark(f"{when}: {_runs(happened) or 'no function ran'}.")
+        if happened.calls:
+            remark(f"{len(happened.calls)} calls, {len(writing) or 'none'} of them writing{named}.")
+        return happened
+
+    def next_sweep(self) -> float:
+        """Seconds until the next sweep."""
+        return SWEEP - self.stage.passed % SWEEP
 
     def as_expected(self, policy: Mapping[str, Any] | None = None) -> None:
         """Check that everybody has what they should have, by the channel that it should be."""
@@ -122,9 +142,9 @@ class Teller:
     def _hand_made(self) -> Any:
         return self.stage.world()["resource_shares"][BY_HAND]
 
-    def findings(self, report: Mapping[str, Any], kind: str) -> Iterator[str]:
+    def findings(self, happened: Happened, kind: str) -> Iterator[str]:
         """The findings of a kind, as the story tells them. There must be some."""
-        found = [finding for finding in report["findings"] if finding["kind"] == kind]
+        found = [finding for finding in happened.of("findings") if finding["kind"] == kind]
         if not found:
             raise Wrong(f"no finding {kind}")
         for finding in found:
@@ -142,80 +162,93 @@ def tell(teller: Teller) -> None:
     _image_becomes_available(teller)
     _an_account_joins(teller)
     _one_moves_and_one_leaves(teller)
-    _an_event_comes_twice(teller)
     _people_change_things_by_hand(teller)
     _the_directory_reads_as_empty(teller)
     _a_typo_is_held(teller)
     _a_double_share_is_resolved(teller)
     _a_run_dies(teller)
+    _every_event_is_lost(teller)
 
 
 def _opening(teller: Teller) -> None:
     stage, out = teller.stage, teller.out
     out.print(Padding(organization(stage.world()), (1, 2), expand=False))
-    told = (
-        "A timer calls «reconcile». Rule production uses the directory: resource shares whose targets are folders. "
-        "Rule build asks for direct grants, and partners, outside the organization, can have nothing else. Long ago "
-        f"somebody made the resource share {BY_HAND} in the console; it gives ci-runner to lab/."
+    teller.say(
+        "The image factory has deployed template.yml: four functions with their triggers and roles, and a bucket for "
+        "policy and state. From here on nobody calls a function. People and time change the cloud; events and timers "
+        "call «membership», «image» and «reconcile», and these send a «worker» to each shard that is concerned. Each "
+        "is a process of its own with the role of the template. Counted are its calls to the organization, images and "
+        "resource shares, not those to its state."
     )
-    with teller.step("The first sweep", told) as remark:
-        teller.run("reconcile", "timer", remark, writes=None)
+    told = (
+        "Every five minutes the timer watch calls «membership», which finds that nobody has looked yet. Rule "
+        "production uses the directory: resource shares whose targets are folders. Rule build asks for direct grants, "
+        "and partners, outside the organization, can have nothing else. Long ago somebody made the resource share "
+        f"{BY_HAND} in the console; it gives ci-runner to lab/."
+    )
+    with teller.step("The first watch", told) as remark:
+        happened = teller.let(WATCH, remark, writes=None)
+        workers = sum(row["function"] == f"{PREFIX}-worker" for row in happened.invocations)
+        if workers != len(happened.reports):
+            raise Wrong(f"{workers} workers ran for {len(happened.reports)} shards")
         teller.as_expected()
         remark(f"{teller.names.account(LAB)} has ci-runner by {BY_HAND} already, so it gets no grant.")
-        remark("golden-vault is under a service key, and the cloud took it into no resource share: see the next step.")
+        remark("golden-vault is encrypted, and no rule authorizes that: nothing is tried, see the next step.")
+        remark("Our own calls come back as events, too; «image» knows them for ours and sends nobody.")
     told = (
-        "«channel: auto» lets golden-vault try the other way: direct grants. The cloud refuses these too. "
-        "Nothing else waits for it."
+        "The timer sweep calls «reconcile», for a look at everything. It reports golden-vault again, and why. Nothing "
+        "else waits for it."
     )
-    with teller.step("The second sweep", told) as remark:
-        report = teller.run("reconcile", "timer", remark, writes=1)
+    with teller.step("The first sweep", told) as remark:
+        happened = teller.let(teller.next_sweep(), remark, writes=0)
         remark(teller.settled())
-    refused = {row["image"]: f"{row['reason']}: {row['remedy'].split(';')[0]}" for row in report["refused"]}
+    refused = {row["image"]: f"{row['reason']}: {row['remedy'].split(';')[0]}" for row in happened.of("refused")}
     if VAULT not in refused:
         raise Wrong("golden-vault is not reported")
     out.print(Padding(everybody(stage.world(), stage.access(), teller.names, refused), (1, 2), expand=False))
 
 
 def _image_becomes_available(teller: Teller) -> None:
-    told = "golden-linux was being created. Its event says that it is Available now; «image» looks at it alone."
+    told = (
+        "golden-linux was being created and is Available now. Its event calls «image», and a worker looks at it alone."
+    )
     with teller.step("An image becomes available", told) as remark:
         teller.stage.change({"images": {GOLD: {"status": "Available"}}})
-        teller.run("image", "image-available", remark, writes=1)
+        teller.let(0, remark, writes=1)
         remark("It joined the resource share that golden-windows is in. " + teller.settled())
 
 
 def _an_account_joins(teller: Teller) -> None:
     told = "The account payments is created in production/, which is a target of the resource shares."
     with teller.step("An account joins", told) as remark:
-        teller.stage.change({"directory": {"members": {PAYMENTS: {"name": "payments", "folder": "fd-prod"}}}})
-        already = sum(account == PAYMENTS for _, account in teller.stage.access())
-        if already != sum(account == PAYMENTS for _, account in teller.expected()):
+        payments = teller.stage.people.create_account("payments", "fd-prod")
+        already = sum(account == payments for _, account in teller.stage.access())
+        if already != sum(account == payments for _, account in teller.expected()):
             raise Wrong("payments does not have its images before any function ran")
-        remark(f"It had its {already} images before any function ran. Then «membership» looked:")
-        teller.run("membership", "account-created", remark, writes=0)
+        remark(f"It had its {already} images before any function ran. Then its event came:")
+        teller.let(0, remark, writes=0)
         remark(teller.settled())
 
 
 def _one_moves_and_one_leaves(teller: Teller) -> None:
+    stage = teller.stage
     told = (
         "checkout is moved to sandbox/. What it had by the directory it has no more: it is in no target now. Its "
         "direct grant of ci-runner is revoked, after the directory was asked for checkout once more, alone."
     )
     with teller.step("An account moves", told) as remark:
-        teller.stage.change({"directory": {"members": {CHECKOUT: {"folder": "fd-sandbox"}}}})
-        teller.run("membership", "account-moved", remark, writes=1)
+        stage.people.move_account(CHECKOUT, "fd-sandbox")
+        teller.let(0, remark, writes=1)
         remark(teller.settled())
-    told = "loyalty is removed from the organization. Only the answer that it does not exist proves that it left."
-    with teller.step("An account leaves", told) as remark:
-        teller.stage.change({"directory": {"members": {LOYALTY: None}}})
-        teller.run("membership", "account-removed", remark, writes=1)
-        remark(teller.settled())
-
-
-def _an_event_comes_twice(teller: Teller) -> None:
-    told = "The same event is delivered again. It only says where to look, and there is nothing to do."
-    with teller.step("An event comes twice", told) as remark:
-        teller.run("membership", "account-removed", remark, writes=0)
+    told = (
+        "loyalty is removed from the organization. Only the answer that it does not exist proves that it left. This "
+        "event is delivered twice, which changes nothing: it only says where to look."
+    )
+    with teller.step("An account leaves, and its event comes twice", told) as remark:
+        stage.change({"events": {"duplicate": 1.0}})
+        stage.people.remove_account(LOYALTY)
+        stage.change({"events": {"duplicate": 0.0}})
+        teller.let(0, remark, writes=1)
         remark(teller.settled())
 
 
@@ -232,10 +265,10 @@ def _people_change_things_by_hand(teller: Teller) -> None:
         teller.by_hand |= {(WINDOWS, SHOP), (WINDOWS, PLAYGROUND)}
     told = "The next sweep puts data/ back. What a person gave is not ours: it is left, and reported."
     with teller.step("The sweep repairs the drift", told) as remark:
-        report = teller.run("reconcile", "timer", remark, writes=1)
+        happened = teller.let(teller.next_sweep(), remark, writes=1)
         remark(teller.settled())
         for kind in ("unmanaged", "double-shared"):
-            for finding in teller.findings(report, kind):
+            for finding in teller.findings(happened, kind):
                 remark(finding)
 
 
@@ -244,9 +277,9 @@ def _the_directory_reads_as_empty(teller: Teller) -> None:
     with teller.step("The directory reads as empty", told) as remark:
         fault = {"operation": "resourcemanager:ListAccounts", "kind": "empty-list", "every": 1}
         teller.stage.change({"faults": [fault]})
-        report = teller.run("reconcile", "timer", remark, writes=0)
+        happened = teller.let(WATCH, remark, writes=0)
         teller.stage.change({"faults": []})
-        remark(f"{report['incomplete'][0]['why']}.")
+        remark(f"{happened.of('incomplete')[0]['why']}.")
         remark(teller.settled())
 
 
@@ -259,13 +292,13 @@ def _a_typo_is_held(teller: Teller) -> None:
     with teller.step("A typo in the policy", told) as remark:
         good = stage.policy()
         stage.edit_policy("folders: [fd-prod]", "folders: [fd-prd]")
-        stage.change({"directory": {"members": {NEWCOMER: {"name": "newcomer", "folder": "fd-dev"}}}})
-        report = teller.run("reconcile", "timer", remark, writes=1)
-        for finding in teller.findings(report, "unknown-id"):
+        stage.people.create_account("newcomer", "fd-dev")
+        happened = teller.let(WATCH, remark, writes=1)
+        for finding in dict.fromkeys(teller.findings(happened, "unknown-id")):
             remark(finding)
-        if not report["held"]:
+        if not happened.of("held"):
             raise Wrong("nothing is held")
-        for hold in report["held"]:
+        for hold in happened.of("held"):
             remark(f"~ held: {hold['lost_pairs']} pairs; {hold['why']}.")
             remark(f"  Only «orgshare approve {hold['id']}» would release them.")
         teller.as_expected(good)
@@ -273,7 +306,7 @@ def _a_typo_is_held(teller: Teller) -> None:
     told = "The typo is corrected. Nobody has lost anything, so nothing has to be given back."
     with teller.step("The typo is mended", told) as remark:
         stage.edit_policy("folders: [fd-prd]", "folders: [fd-prod]")
-        teller.run("reconcile", "timer", remark, writes=0)
+        teller.let(WATCH, remark, writes=0)
         remark(teller.settled())
 
 
@@ -295,8 +328,8 @@ def _a_double_share_is_resolved(teller: Teller) -> None:
         "15 minutes if the policy does not say otherwise. This one says 0s, so that nobody has to wait."
     )
     with teller.step("The sweep ends the double share", told) as remark:
-        report = teller.run("reconcile", "timer", remark, writes=1)
-        for change in report["done"]:
+        happened = teller.let(teller.next_sweep(), remark, writes=1)
+        for change in happened.of("done"):
             remark(f"{change['action']}: {change['why']}.")
         remark(teller.settled())
 
@@ -305,33 +338,54 @@ def _a_run_dies(teller: Teller) -> None:
     stage = teller.stage
     told = (
         "A new rule gives rescue to the whole organization, less quarantine/, which «never» takes away: seven folders "
-        "as targets, and one call takes five. The run is killed after the first."
+        "as targets, and one call takes five. The process of the worker is killed after the first."
     )
     with teller.step("A run dies between two calls", told) as remark:
         rule = "rules:\n  - name: everybody\n    images: {tags: {share: nobody-yet}}\n    audience: {folders: [root]}\n"
         stage.edit_policy("rules:\n", rule)
-        # Slow answers, and a second call that is put off, leave time to kill the run where the story says.
-        throttled = {"operation": "resourcesharing:AssociateResourceShare", "kind": "throttle", "every": 2}
-        stage.change({"latency": {"seconds": 0.5}, "faults": [throttled]})
-        stage.send_and_kill("reconcile", "timer", "AssociateResourceShare")
-        stage.change({"latency": {"seconds": 0.0}, "faults": []})
+        stage.change(
+            {"faults": [{"operation": "resourcesharing:AssociateResourceShare", "kind": "killed", "times": 1}]}
+        )
+        teller.let(WATCH, remark, writes=None, failing=1)
         has = sum(image == RESCUE for image, _ in stage.access())
         wanted = sum(image == RESCUE for image, _ in teller.expected())
         if not 0 < has < wanted:
             raise Wrong(f"{has} of {wanted} accounts have rescue: the run did not die in between")
         remark(f"{has} of {wanted} accounts have it. That the targets are ours was written down before the call.")
     told = (
-        "Nobody else writes while the lease of the dead run lives, here two seconds. Then the next run knows the "
-        "resource share for its own, and finishes it."
+        "Function Compute repeats the run at once, and the next watch sends another worker; but nobody else writes "
+        f"until the lease of the dead run is over, after {LEASE / 60:.0f} minutes. Who comes then knows the resource "
+        "share for ours, and finishes it."
     )
     with teller.step("The next run finishes", told) as remark:
-        stage.until_free()
-        teller.run("reconcile", "timer", remark, writes=1)
+        teller.let(2 * WATCH, remark, writes=1)
         remark(teller.settled())
         rescue = next(d for d in stage.plan().decisions.images if d.image.id == RESCUE)
         if rescue.shared != rescue.wanted:
             raise Wrong(f"{len(rescue.wanted - rescue.shared)} accounts have rescue by a share that is not ours")
         remark(f"All {len(rescue.shared)} accounts have it by images and targets that are known to be ours.")
+
+
+def _every_event_is_lost(teller: Teller) -> None:
+    stage = teller.stage
+    told = (
+        f"From now on every event is lost. {INVITED} accepts an invitation and is directly under the Root of the "
+        "organization, where rescue is for it; shop-europe is moved to data/ and reporting to shop/, where ci-runner "
+        "is only for the latter."
+    )
+    with teller.step("Every event is lost", told) as remark:
+        stage.change({"events": {"lose": 1.0}})
+        stage.people.invite_account(INVITED)
+        stage.people.move_account(EUROPE, "fd-data")
+        stage.people.move_account(REPORTING, "fd-shop")
+        happened = teller.let(0, remark, writes=0)
+        if happened.invocations:
+            raise Wrong("something ran")
+    told = "Events only make it quicker: the next watch compares the organization with what was seen before."
+    with teller.step("The next watch finds it", told) as remark:
+        teller.let(WATCH, remark, writes=None)
+        remark(teller.settled())
+        stage.change({"events": {"lose": 0.0}})
 
 
 def run(*, keep: bool = False) -> int:
@@ -361,6 +415,29 @@ def run(*, keep: bool = False) -> int:
         return 1
 
 
+def _runs(happened: Happened) -> str:
+    """Which functions ran how often and because of what, in the order in which the first of each began."""
+    runs = Counter((row["function"].removeprefix(f"{PREFIX}-"), _because(row)) for row in happened.invocations)
+    times = {1: "", 2: " twice"}
+    return ", ".join(
+        f"{function}{times.get(count, f' {count} times')}{because}" for (function, because), count in runs.items()
+    )
+
+
+def _because(row: Mapping[str, Any]) -> str:
+    """What called a function, unless it was another one, and how its run ended, unless well."""
+    kind, _, trigger = row["source"].partition(":")
+    notes = {"timer": [f"timer {trigger}"], "eventbridge": ["event"]}.get(kind, [])
+    if row["outcome"] != "ok":
+        notes.append("died" if "Process exited" in row["answer"] else "failed")
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def _calls_of(run: str, happened: Happened) -> int:
+    """How many of the counted calls a run has made: it names itself in the user agent."""
+    return sum(f" run/{run}" in call["agent"] for call in happened.calls)
+
+
 def _with_grants(wanted: Mapping[Pair, str], by_hand: set[Pair]) -> Access:
     """The one channel of each pair, and beside it the direct grants that people made."""
     alone = {pair: frozenset({channel}) for pair, channel in wanted.items()}
@@ -388,6 +465,9 @@ def _last_line(out: Console, found: Access, wanted: Mapping[Pair, str], by_hand:
 def _how_to_go_on(out: Console, stage: Stage) -> None:
     out.print()
     out.print(f"The local cloud goes on as process {stage.server.pid}; end it with: kill {stage.server.pid}")
-    for name, value in settings_of(stage.folder, stage.url).items():
+    out.print(f"Its world and the log of all requests are in {stage.folder}", soft_wrap=True)
+    for name, value in settings_of(stage.url).items():
         out.print(f"  export {name}={value}", soft_wrap=True)
     out.print("  orgshare status")
+    out.print("Its clock stands still until somebody moves it, and with it events, timers and functions:")
+    out.print(f"  localcloud clock --url {stage.url} --advance {WATCH:.0f}", soft_wrap=True)

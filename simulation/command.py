@@ -114,12 +114,14 @@ def _many(first: int, count: int, processes: int, *, whole: bool) -> int:
     total = Summary()
     for piece in in_parallel(first, count, processes=processes):
         total.add(piece)
+        for seed, why in piece.broken:
+            print(f"\rseed {seed}: {why}", file=sys.stderr)
         passed = time.monotonic() - began
         line = f"{total.histories} of {count} histories, {len(total.broken)} broken, {passed:.0f} s"
         print(f"\r{line}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(summarized(total, time.monotonic() - began))
-    for seed, why in sorted(total.broken)[:20]:
+    for seed, why in sorted(total.broken):
         print(f"seed {seed}: {why}")
     if total.broken:
         seed = min(total.broken)[0]

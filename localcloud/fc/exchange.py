@@ -29,6 +29,7 @@ from localcloud.render import as_json
 from localcloud.ros.stack import Function
 from localcloud.signing import VALID_SECONDS, read_signature
 from localcloud.sts.models import Principal
+from localcloud.world import ANSWER_LOST
 
 if TYPE_CHECKING:
     from localcloud.gateway import Gateway
@@ -100,7 +101,7 @@ class FunctionExchange:
         gateway.calls[operation] += 1
         if not gateway.admits(operation, account, self._region):
             raise ERRORS.error("ResourceExhausted", of=f"account '{account}'")
-        rule = gateway.strike(operation, account, self._region)
+        rule = gateway.strike(operation, principal, self._region)
         kind = rule.fault.kind if rule is not None else ""
         if rule is not None and kind in ("throttle", "error"):
             code = "ResourceExhausted" if kind == "throttle" else "InternalServerError"
@@ -214,7 +215,7 @@ class FunctionExchange:
         return self._send(error.status, error.code, as_json(document), JSON_TYPE)
 
     def _send(self, status: int, code: str, body: bytes, kind: str, *more: tuple[str, str]) -> HttpResponse:
-        if self._spoiled == "lost-answer":
+        if self._spoiled in ANSWER_LOST:
             return self._dropped(self._spoiled)
         self._log(status, code)
         return HttpResponse(
@@ -228,7 +229,7 @@ class FunctionExchange:
 
     def _dropped(self, kind: str) -> HttpResponse:
         self._log(0, kind)
-        return HttpResponse(status=0, body=b"", dropped=True, wait=self._gateway.world.latency.seconds)
+        return self._gateway.dropped(kind, self._principal)
 
     def _log(self, status: int, code: str) -> None:
         self._gateway.log(

@@ -143,8 +143,8 @@ class Pool:
         self._start = start or start_process
         self._workshop = Workshop()
         self._lock = threading.Lock()
-        self._idle: list[tuple[Function, float, Instance]] = []
-        self._busy: set[Instance] = set()
+        self._idle: list[tuple[Function, Session | None, Instance]] = []
+        self._busy: dict[Instance, tuple[Session | None, ...]] = {}
         self._closings = 0
 
     def count(self) -> int:
@@ -156,27 +156,37 @@ class Pool:
         """Run an invocation in an idle instance of the function or in a new one.
 
         Its credentials have to outlast the invocation by the cloud's clock, so an instance whose do not is ended; so
-        is the longest idle one if there are `most` of them already.
+        is the longest idle one if there are `most` of them already. An instance has the credentials that it was
+        started with, in its environment, and those of the invocation.
         """
-        instance, expires = self._taken(launch.function, now)
+        instance, session = self._taken(launch.function, now)
         with self._lock:
             closings = self._closings
         if instance is None:
             self._make_room(most)
-            expires = launch.session.expires if launch.session is not None else float("inf")
+            session = launch.session
             instance = self._start(launch, self._workshop)
         with self._lock:
-            self._busy.add(instance)
+            self._busy[instance] = (session, ask.session)
             closed = self._closings != closings
         outcome = Outcome(_ENDED, UNHANDLED, lost=True) if closed else instance.call(ask)
         with self._lock:
-            self._busy.discard(instance)
-            keep = not outcome.lost and self._closings == closings
+            alive = self._busy.pop(instance, None) is not None
+            keep = alive and not outcome.lost and self._closings == closings
             if keep:
-                self._idle.append((launch.function, expires, instance))
+                self._idle.append((launch.function, session, instance))
         if not keep:
             instance.end()
         return outcome
+
+    def kill(self, access_key: str) -> None:
+        """End the instance that runs an invocation with this key; the invocation ends as one whose process exited."""
+        with self._lock:
+            found = [one for one, sessions in self._busy.items() if any(_has(each, access_key) for each in sessions)]
+            for one in found:
+                del self._busy[one]
+        for one in found:
+            one.end()
 
     def close(self) -> None:
         """End every instance; an invocation that is under way ends as one whose process exited."""
@@ -188,17 +198,18 @@ class Pool:
             one.end()
         self._workshop.close()
 
-    def _taken(self, function: Function, now: float) -> tuple[Instance | None, float]:
+    def _taken(self, function: Function, now: float) -> tuple[Instance | None, Session | None]:
         spent: list[Instance] = []
-        found: tuple[Instance | None, float] = (None, 0.0)
+        found: tuple[Instance | None, Session | None] = (None, None)
         with self._lock:
             kept = []
             for row in reversed(self._idle):
-                whose, expires, instance = row
+                whose, session, instance = row
+                expires = session.expires if session is not None else float("inf")
                 if whose.key == function.key and (whose != function or expires < now + function.timeout):
                     spent.append(instance)
                 elif whose == function and found[0] is None:
-                    found = (instance, expires)
+                    found = (instance, session)
                 else:
                     kept.append(row)
             self._idle = kept[::-1]
@@ -212,6 +223,10 @@ class Pool:
             oldest = self._idle.pop(0)[2] if full and self._idle else None
         if oldest is not None:
             oldest.end()
+
+
+def _has(session: Session | None, access_key: str) -> bool:
+    return session is not None and session.access_key == access_key
 
 
 def start_process(launch: Launch, workshop: Workshop) -> Instance:

@@ -25,6 +25,7 @@ from localcloud.mns.models import MOST_BYTES
 from localcloud.permissions import lacks
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
+from localcloud.world import ANSWER_LOST
 
 if TYPE_CHECKING:
     from localcloud.gateway import Gateway
@@ -97,7 +98,7 @@ class MessageExchange:
         gateway, name = self._gateway, f"{MESSAGE_QUEUE.name}:{self._action}"
         if not gateway.admits(name, principal.account, self._region):
             return self._refused(ERRORS.error("QpsLimitExceeded"))
-        rule = gateway.strike(name, principal.account, self._region)
+        rule = gateway.strike(name, principal, self._region)
         kind = rule.fault.kind if rule is not None else ""
         if rule is not None and kind in ("throttle", "error"):
             usual = ERRORS.error("QpsLimitExceeded" if kind == "throttle" else "InternalError")
@@ -108,7 +109,7 @@ class MessageExchange:
             status, root, document = self._call(principal)
         except ApiError as refusal:
             return self._refused(refusal)
-        if kind == "lost-answer":
+        if kind in ANSWER_LOST:
             return self._dropped(kind)
         body = _xml(root, document)
         return self._send(status, "", body[: len(body) // 2] if kind == "malformed" else body)
@@ -169,7 +170,7 @@ class MessageExchange:
 
     def _dropped(self, kind: str) -> HttpResponse:
         self._log(0, kind)
-        return HttpResponse(status=0, body=b"", dropped=True, wait=self._gateway.world.latency.seconds)
+        return self._gateway.dropped(kind, self._principal)
 
     def _log(self, status: int, code: str) -> None:
         self._gateway.log(

@@ -24,6 +24,7 @@ from localcloud.permissions import check_object_permission
 from localcloud.render import as_xml
 from localcloud.signing import VALID_SECONDS
 from localcloud.sts.models import Principal
+from localcloud.world import ANSWER_LOST
 
 if TYPE_CHECKING:
     from localcloud.gateway import Gateway
@@ -115,7 +116,7 @@ class ObjectExchange:
         name = f"{OBJECT_STORAGE.name}:{operation.name}"
         if not gateway.admits(name, account, self._region):
             return self._refused(ERRORS.error("TotalQpsLimitExceeded"))
-        rule = gateway.strike(name, account, self._region)
+        rule = gateway.strike(name, principal, self._region)
         kind = rule.fault.kind if rule is not None else ""
         if rule is not None and kind in ("throttle", "error"):
             usual = ERRORS.error("TotalQpsLimitExceeded" if kind == "throttle" else "InternalError")
@@ -125,7 +126,7 @@ class ObjectExchange:
         answer, refusal = self._call(operation, principal)
         if refusal is None:
             self._tell(operation, principal)
-        if kind == "lost-answer":
+        if kind in ANSWER_LOST:
             return self._dropped(kind)
         if refusal is not None:
             return self._refused(refusal, broken=kind == "malformed")
@@ -192,7 +193,7 @@ class ObjectExchange:
 
     def _dropped(self, kind: str) -> HttpResponse:
         self._log(0, kind)
-        return HttpResponse(status=0, body=b"", dropped=True, wait=self._gateway.world.latency.seconds)
+        return self._gateway.dropped(kind, self._principal)
 
     def _log(self, status: int, code: str) -> None:
         self._gateway.log(

@@ -35,7 +35,8 @@ _NOTHING: Limits = (("AccountLevelIdentityBasedPolicy", ()),)
 class Principal:
     """Who calls: an account's root, a user, or a session of a role.
 
-    `role` is the role's ARN, `key` a user's access key; `session_policy` narrows what a session may do.
+    `role` is the role's ARN, `key` a user's access key; `session_policy` narrows what a session may do. `origin` is
+    the access key that a service took for what it runs, and with which all its further sessions began.
     """
 
     account: str
@@ -46,6 +47,7 @@ class Principal:
     role: str = ""
     key: str = ""
     session_policy: Policy | None = None
+    origin: str = ""
 
     @property
     def shown_name(self) -> str:
@@ -160,7 +162,7 @@ class IdentityModel:
         seconds = min(3600, role.max_session) if seconds is None else seconds
         if not 900 <= seconds <= role.max_session:
             raise ERRORS.error("InvalidParameter.DurationSeconds")
-        return self._open(arn, session_name, seconds, session_policy, now=now, random=random)
+        return self._open(arn, session_name, seconds, session_policy, caller.origin, now=now, random=random)
 
     def assume_for_service(
         self, service: str, arn: str, session_name: str, *, seconds: int, now: float, random: random_module.Random
@@ -170,7 +172,7 @@ class IdentityModel:
             raise ERRORS.error("EntityNotExist.Role")
         if not self.serves(arn, service):
             raise ERRORS.error("NoPermission")
-        return self._open(arn, session_name, seconds, None, now=now, random=random)
+        return self._open(arn, session_name, seconds, None, None, now=now, random=random)
 
     def _open(
         self,
@@ -178,14 +180,17 @@ class IdentityModel:
         session_name: str,
         seconds: int,
         session_policy: Policy | None,
+        origin: str | None,
         *,
         now: float,
         random: random_module.Random,
     ) -> Session:
+        """`origin` is that of the session's principal; without one it is the session's own key."""
         account, name = role_parts(arn)
         role_id = role_number(arn)
+        access_key = f"STS.{new_id(random, 24, _LETTERS)}"
         session = Session(
-            access_key=f"STS.{new_id(random, 24, _LETTERS)}",
+            access_key=access_key,
             secret=new_id(random, 44, _LETTERS),
             token=new_id(random, 240, _LETTERS),
             expires=now + seconds,
@@ -197,6 +202,7 @@ class IdentityModel:
                 role_id=role_id,
                 role=arn,
                 session_policy=session_policy,
+                origin=access_key if origin is None else origin,
             ),
         )
         self._forget(now)

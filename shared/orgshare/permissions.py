@@ -27,6 +27,8 @@ functions need besides is theirs alone: a person invokes no worker, and is told 
 
 EVERYTHING = "*"
 IMAGES = "acs:ecs:*:{account}:image/*"
+SNAPSHOTS = "acs:ecs:*:{account}:snapshot/*"
+KEY_ROLE = "acs:ram:*:{account}:role/AliyunECSShareEncryptImageDefaultRole"
 BUCKET = "acs:oss:*:*:{bucket}"
 OBJECTS = "acs:oss:*:*:{objects}"
 ROLE = "{role}"
@@ -47,7 +49,10 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
             Permission("ecs:DescribeRegions", EVERYTHING),
             Permission("ecs:DescribeImages", IMAGES),
             Permission("ecs:DescribeImageSharePermission", IMAGES),
+            Permission("ecs:DescribeSnapshots", SNAPSHOTS),
             Permission("ecs:ModifyImageSharePermission", IMAGES),
+            Permission("ram:GetRole", KEY_ROLE),
+            Permission("ram:UpdateRole", KEY_ROLE),
             Permission("resourcesharing:CheckSharingWithResourceDirectoryStatus", EVERYTHING),
             Permission("resourcesharing:ListResourceShares", EVERYTHING),
             Permission("resourcesharing:ListResourceShareAssociations", EVERYTHING),
@@ -76,7 +81,8 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
         ),
     }
 )
-"""``ecs:DescribeRegions`` is needed for ``regions: all`` only, the object storage's for a state that lies there."""
+"""``ecs:DescribeRegions`` is needed for ``regions: all`` and for ``encrypted: authorize``, what is of RAM for the
+latter only, the object storage's for a state that lies there."""
 
 BY_HAND = frozenset({"oss:GetBucketVersioning"})
 """What ``init`` and ``doctor`` alone call, with the permissions of the person who sets an installation up."""

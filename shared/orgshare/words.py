@@ -47,6 +47,15 @@ class Shard(NamedTuple):
         return cls("ecs", parts[1], parts[2])
 
 
+EVERYWHERE = "*"
+"""The region of what an owner has once, for all regions."""
+
+
+def wide_shard(owner: str) -> Shard:
+    """The shard of what an owner has once, for all regions: its sharing role."""
+    return Shard("ecs", owner, EVERYWHERE)
+
+
 class Member(Struct, frozen=True):
     """A member account: ``folders`` is its chain from Root down to the folder that holds it."""
 
@@ -103,7 +112,10 @@ def folders_on_paths(members: Iterable[Member]) -> dict[str, tuple[str, ...]]:
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """One row of an image listing. ``None`` means that the row did not say."""
+    """One row of an image listing. ``None`` means that the row did not say.
+
+    ``snapshots`` are those behind its disks, which know whether they are encrypted where the row does not say.
+    """
 
     id: str
     shard: Shard
@@ -116,6 +128,7 @@ class Image(Struct, frozen=True, kw_only=True):
     self_shared: bool | None = None
     product_code: str = ""
     alias: str = "self"
+    snapshots: tuple[str, ...] = ()
 
 
 class Grant(Struct, frozen=True):
@@ -212,13 +225,15 @@ class ImageReading(Struct, frozen=True):
     """An image with its grants; ``grants`` is ``None`` when they were not read, and ``unread`` says why.
 
     ``asked`` is false where nobody asked for them, because the image itself says that it is not shared. Whether that
-    speaks of accounts that a resource share reaches, nobody knows.
+    speaks of accounts that a resource share reaches, nobody knows. ``unsure`` is why it could not be found out whether
+    the image is encrypted.
     """
 
     image: Image
     grants: tuple[Grant, ...] | None
     unread: str = ""
     asked: bool = True
+    unsure: str = ""
 
 
 class Incomplete(Struct, frozen=True, order=True):

@@ -125,6 +125,7 @@ class Oracle:
         self._pinned: list[object] = []
         self.left: set[str] = set()
         self.known: set[str] = set(self.world.members)
+        self._looked_at: set[tuple[int, int]] = set()
         self.lying: frozenset[str] = frozenset()
         """Operations whose lists do not show that they lie: two such readings end an ownership rightly."""
 
@@ -140,6 +141,7 @@ class Oracle:
         self._worlds.append((now, self.world))
         for run in self._runs.values():
             run.worlds.append(self.world)
+            self._look(run.policy)
 
     def policy_changed(self, policy: Document, *, now: float) -> None:
         """Somebody edited the policy: a run that is under way keeps the one that it began with."""
@@ -147,6 +149,9 @@ class Oracle:
         self.policy = policy
 
     def _note_wanted(self, now: float) -> None:
+        """What was wanted until now; of what no run could read nobody knows that it was."""
+        if (id(self.policy), id(self.world)) not in self._looked_at:
+            return
         self._last_wanted.update(dict.fromkeys(self.wanted(self.policy, self.world, now), now))
 
     def people_did(self, before: Snapshot, after: Snapshot, *, now: float, ambiguous: bool = False) -> None:
@@ -191,10 +196,16 @@ class Oracle:
         # Nobody knows whether a share reaches the management account: it has what is granted to it directly.
         had = {pair for pair in snapshot.pairs() if pair[1] != self.world.management} | _pairs(snapshot.direct)
         self._runs[name] = _Run(name, self.policy, now, [self.world], had, before, self.held())
+        self._look(self.policy)
+
+    def _look(self, policy: Document) -> None:
+        self._looked_at.add((id(policy), id(self.world)))
+        self._pinned += [policy, self.world]
 
     def run_ends(self, name: str) -> None:
         """A run ended, or died."""
         run = self._runs.pop(name)
+        self.looked["no run breaks"] += 1
         self._check_whole_audiences(run)
         self._totals = self._totals[-500:]
 
@@ -308,6 +319,7 @@ class Oracle:
         shard = place.removeprefix("shards/")
         if (form.get("everything") or shard in form.get("shards", ())) and number < run.last_request:
             self._wrong("nothing while paused", f"{run.name} sends {operation} to {shard}")
+        self.looked["modes are kept"] += run.policy["mode"] != "enforce"
         if run.policy["mode"] == "observe":
             self._wrong("modes are kept", f"{run.name} sends {operation} in mode observe")
 
@@ -361,7 +373,7 @@ class Oracle:
         direct = _pairs(before.direct) - _pairs(after.direct)
         ended = before.entities() - after.entities()
         self.looked["whoever is wanted keeps access"] += 1
-        strange = self.by_hand.keys() & lost
+        strange = {pair: self.by_hand[pair] for pair in self.by_hand.keys() & lost}
         self._check_ours_only(run, operation, direct, ended, lost, now)
         if not lost:
             return
@@ -373,14 +385,17 @@ class Oracle:
                 self._wrong("whoever is wanted keeps access", f"{run.name}: {operation} takes {_told(pair)}")
         if run.policy["mode"] != "enforce":
             self._wrong("modes are kept", f"{run.name}: {operation} takes {_told(min(lost))} in mode add")
-        # Grace and on_leave are for what the policy gave: what somebody gave by hand is for `unmanaged` to say.
-        self._check_grace(run, direct & lost - needed - strange, now)
+        # Grace and on_leave are for what the policy gave and wants no more. What somebody gave is for `unmanaged`
+        # to say; what the run may have read as wanted went because a resource share seemed to reach it as well.
+        self._check_grace(run, (direct & lost) - self.allowed(run, now) - strange.keys(), now)
         self.looked["guarded revocation"] += 1
         for pair in sorted(lost & run.held & self.held() - approved):
             self._wrong("guarded revocation", f"{run.name}: {operation} takes {_told(pair)}, which is held")
         run.counted |= lost - self.allowed(run, now)
         counted = {pair for pair in lost - approved - needed if pair[1] != self.world.management}
-        counted = {pair for pair in counted if pair in strange or not self._is_passing(run, pair[1])}
+        counted = {pair for pair in counted if pair in strange or not self._moves(run, pair[1])}
+        gone = {pair for pair in counted if self._has_left(run, pair[1])}
+        counted -= {pair for pair in gone if self._is_uncounted(pair, direct, strange)}
         self._losses += [(now, pair, pair not in strange and self._has_left(run, pair[1])) for pair in sorted(counted)]
         if counted:
             self._check_limits(run, now, before, self._losses[-len(counted) :])
@@ -390,14 +405,28 @@ class Oracle:
             account not in world.members for world in run.worlds if account in self.known
         )
 
-    def _is_passing(self, run: _Run, account: str) -> bool:
-        """Whether an account joined or left so lately that the run may have read it as a member, or as none.
+    def _moves(self, run: _Run, account: str) -> bool:
+        """Whether an account joined, moved or left so lately that the run may have read it in either place, or in none.
 
         Then nobody can say for which of the guard's limits its losses count, or that it has anything to lose: by a
-        share with the whole organization it has every image before any listing shows it.
+        share with the whole organization it has every image before any listing shows it, and where a share does not
+        reach it any more it seems to have two channels.
         """
+        read = {world.members.get(account, ("",))[0] for world in (*run.before_it, *run.worlds)}
+        return len(read) > 1
+
+    def _is_passing(self, run: _Run, account: str) -> bool:
+        """Whether an account joined or left so lately that the run may have read it as a member, or as none."""
         read = {account in world.members for world in (*run.before_it, *run.worlds)}
         return len(read) > 1
+
+    def _is_uncounted(self, pair: Pair, direct: set[Pair], strange: Mapping[Pair, float]) -> bool:
+        """Whether nobody can say for which limit the loss of an account that left counts, or that it is one.
+
+        What somebody granted by hand and looks like ours counts for either; what resource shares still give for a
+        while ends by itself.
+        """
+        return self._looks_ours(pair, strange[pair]) if pair in strange else pair not in direct
 
     def _check_limits(self, run: _Run, now: float, before: Snapshot, just_now: list[tuple[float, Pair, bool]]) -> None:
         just_lost = any(not gone for _, _, gone in just_now)
@@ -430,7 +459,7 @@ class Oracle:
             by_image[pair[0]].add(pair)
         for image, pairs in sorted(by_image.items()):
             unapproved = pairs - self.approved(run.began)
-            if len(pairs) > 1 and pairs <= run.counted and any(not self._is_passing(run, a) for _, a in unapproved):
+            if len(pairs) > 1 and pairs <= run.counted and any(not self._moves(run, a) for _, a in unapproved):
                 self._wrong("guarded revocation", f"{run.name}: {image} lost its whole audience of {len(pairs)}")
 
     def _check_grace(self, run: _Run, lost: set[Pair], now: float) -> None:
@@ -458,7 +487,7 @@ class Oracle:
         for pair in sorted(direct):
             made = self.by_hand.pop(pair, None)
             self.ours.pop(pair, None)
-            if made is None or pair in self.unclear or self._ambiguous(pair, made):
+            if made is None or self._looks_ours(pair, made):
                 continue
             if unmanaged == "revoke" and (pair not in allowed or pair not in lost):
                 continue  # not wanted, or a second channel that a resource share makes needless
@@ -469,9 +498,11 @@ class Oracle:
             if made is not None and row not in self.unclear:
                 self._wrong("ours only", f"{run.name}: {operation} takes {row[1]} out of {row[0]}, put there by hand")
 
-    def _ambiguous(self, pair: Pair, made: float) -> bool:
+    def _looks_ours(self, pair: Pair, made: float) -> bool:
         """Whether an intention of ours was written down so close to a grant by hand that they look the same."""
-        return any(abs(made - since) <= SKEW or since <= made <= since + DAY for since in self._intended.get(pair, ()))
+        return pair in self.unclear or any(
+            abs(made - since) <= SKEW or since <= made <= since + DAY for since in self._intended.get(pair, ())
+        )
 
     def _note_owners(
         self, run: _Run, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot
@@ -523,7 +554,7 @@ class Oracle:
             for account, entry in entries.items():
                 pair = (image, account)
                 made = self.by_hand.get(pair)
-                if made is None or pair in self.unclear or entry["state"] != "made" or self._ambiguous(pair, made):
+                if made is None or entry["state"] != "made" or self._looks_ours(pair, made):
                     continue
                 adopts = any(run.policy["safety"].get("unmanaged") == "adopt" for run in self._runs.values())
                 if adopts:

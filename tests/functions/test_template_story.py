@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.served import LEEWAY, SWEEP, WATCH, Organization, deployed, deployed_world, story_policy
+from orgshare_demo.deployment import SWEEP, WATCH, deployed_world
+from tests.support.served import LEEWAY, Organization, deployed, story_policy
 
 GOLD, FAR, RUNNER = "m-gold0000000000000001", "m-gold0000000000000003", "m-build000000000000004"
 RESCUE, APPLIANCE = "m-help0000000000000009", "m-appl0000000000000005"
@@ -29,15 +30,12 @@ def organization() -> Iterator[Organization]:
 
 def created(of: Organization) -> str:
     """Management creates an account in development/, where rule build gives an image directly."""
-    answer = of.call("create_resource_account", display_name="payments", parent_folder_id="fd-dev")
-    return str(answer.account.account_id)
+    return of.people.create_account("payments", "fd-dev")
 
 
 def invited(of: Organization) -> None:
     """An account from outside accepts an invitation: that call is its own, so no event of it comes here."""
-    answer = of.call("invite_account_to_resource_directory", target_entity=INVITED, target_type="Account")
-    of.let()
-    of.call("accept_handshake", f"LOCAL{INVITED}", handshake_id=answer.handshake.handshake_id)
+    of.people.invite_account(INVITED)
 
 
 def unshared(of: Organization) -> None:
@@ -86,12 +84,12 @@ def test_the_functions_of_the_template_keep_everything_in_step_by_themselves(org
     assert of.access()[RESCUE, INVITED] == {"direct"}
     assert of.access() == of.wanted()
 
-    of.call("move_account", account_id=CHECKOUT, destination_folder_id="fd-sandbox")
+    of.people.move_account(CHECKOUT, "fd-sandbox")
     of.let()
     assert (RUNNER, CHECKOUT) not in of.access()
     assert of.access() == of.wanted()
 
-    of.call("remove_cloud_account", account_id=LOYALTY)
+    of.people.remove_account(LOYALTY)
     of.let()
     assert of.access() == of.wanted()
 
@@ -108,8 +106,8 @@ def test_the_functions_of_the_template_keep_everything_in_step_by_themselves(org
     of.cloud.patch({"images": {GOLD: {"status": "Available"}}})
     created(of)
     invited(of)
-    of.call("move_account", account_id=CHECKOUT, destination_folder_id="fd-sandbox")
-    of.call("remove_cloud_account", account_id=LOYALTY)
+    of.people.move_account(CHECKOUT, "fd-sandbox")
+    of.people.remove_account(LOYALTY)
     unshared(of)
     of.let()
     assert len(of.cloud.invocations()) == before

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
-from localcloud import LocalCloud
+from localcloud import LocalCloud, ManualClock
 from localcloud.fc.instances import RUNNER, UNHANDLED, Ask, Launch, Outcome, Pool
 from localcloud.inprocess import in_process
 from localcloud.ros.stack import read_stack
 from localcloud.server import serving
 from localcloud.world import parse_world
-from tests.support.cloud import OWNER, REGION, world
-from tests.support.functions import FOLDER, ONE, Newer, functions, older, start_functions
+from tests.support.cloud import OWNER, REGION, START, world
+from tests.support.functions import FOLDER, ONE, TWO, Newer, functions, older, start_functions
 
 
 @pytest.fixture
@@ -310,6 +310,39 @@ def test_over_a_socket_functions_run_by_themselves_and_call_back() -> None:
             pytest.fail("it did not run")
         pid = client.ask("state")["pid"]
     wait_until_gone(pid)
+
+
+def test_an_instance_that_is_killed_dies_after_its_call_was_carried_out() -> None:
+    """Its invocation ends like any whose process exited, the next one has another instance, and nobody else is hit."""
+    fault = {"operation": "mns:PublishMessage", "kind": "killed", "times": 1}
+    wish = {**functions(), "environment": {"CLOUD": "{url}"}, "patience": 30}
+    cloud = LocalCloud.from_world(world(functions=wish, faults=[fault]), clock=ManualClock(START))
+    with serving(cloud) as url:
+        client = Newer(http_proxy=url)
+        told = {"do": "publish", "topic": "acme-failed"}
+        pid, other = client.ask("state")["pid"], client.ask("state", TWO)["pid"]
+        answer, content = client.invoke({**told, "text": "before its end"})
+        assert answer.headers["x-fc-error-type"] == UNHANDLED
+        assert json.loads(content)["errorMessage"].startswith("Process exited unexpectedly before completing request")
+        wait_until_gone(pid)
+        assert client.invoke({**told, "text": "by the next"})[1] == b"201"
+        assert [one.body for one in cloud.messages("topics/acme-failed")] == ["before its end", "by the next"]
+        assert client.ask("state")["pid"] != pid
+        assert client.ask("state", TWO)["pid"] == other
+
+
+def test_a_run_that_is_killed_is_tried_again_like_any_that_failed() -> None:
+    """An asynchronous invocation whose instance died is repeated half a second later, and then gets through."""
+    fault = {"operation": "mns:*", "kind": "killed", "times": 1}
+    wish = {**functions(), "environment": {"CLOUD": "{url}"}, "patience": 30}
+    cloud = LocalCloud.from_world(world(functions=wish, faults=[fault]), clock=ManualClock(START))
+    with serving(cloud) as url:
+        Newer(http_proxy=url).later({"do": "publish", "topic": "acme-failed", "text": "told"})
+        cloud.drain()
+        assert [(one.outcome, one.attempt) for one in cloud.invocations(ONE)] == [(UNHANDLED, 1)]
+        cloud.advance(0.5)
+        assert [(one.outcome, one.attempt) for one in cloud.invocations(ONE)] == [(UNHANDLED, 1), ("ok", 2)]
+        assert [one.body for one in cloud.messages("topics/acme-failed")] == ["told", "told"]
 
 
 def test_without_a_server_the_url_is_unknown() -> None:

@@ -14,7 +14,7 @@ from alibabacloud_fc20230330 import models as fc_models
 from alibabacloud_sts20150401 import models as sts_models
 
 from localcloud import LocalCloud, LogEntry
-from localcloud.fc.instances import Outcome
+from localcloud.fc.instances import Ask, Outcome
 from localcloud.inprocess import in_process
 from localcloud.server import serving
 from tests.support.cloud import BANK, FAR, OWNER, REGION, SHOP, Clients, acs3, refused, start, world
@@ -162,6 +162,35 @@ def test_a_role_may_invoke_the_functions_of_its_account(begin: Begin) -> None:
     assert caller.invoke()[0].status_code == 200
     with fc_refuses("AccessDenied", 403):
         caller.invoke(name=TWO)
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_a_fault_that_kills_knows_whose_call_it_was(begin: Begin, stage: Played, itself: bool) -> None:
+    """Whether an instance calls as itself or in a role that it assumed, it is the one that dies; a person never is."""
+    role = f"acs:ram::{OWNER}:role/caller"
+    fault = {"operation": "sts:GetCallerIdentity", "kind": "killed", "every": 1}
+    begin(roles={role: {"trusts": [OWNER]}}, faults=[fault])
+
+    def calls(ask: Ask) -> Outcome:
+        assert ask.session is not None
+        given = ask.session
+        sts = Clients(key=given.access_key, secret=given.secret, token=given.token)
+        asked = sts_models.AssumeRoleRequest(role_arn=role, role_session_name="test")
+        keys = sts.sts.assume_role(asked).body.credentials
+        assumed = Clients(key=keys.access_key_id, secret=keys.access_key_secret, token=keys.security_token)
+        before = stage.ended
+        with pytest.raises(Exception, match="Connection"):
+            (sts if itself else assumed).sts.get_caller_identity()
+        assert (before, stage.ended) == (0, 1)
+        return Outcome(b"never heard of")
+
+    stage.answer = calls
+    assert Clients().sts.get_caller_identity().body.account_id == OWNER
+    Newer().invoke()
+    assert len(stage.launched) == 1
+    stage.answer = lambda _: Outcome(b"done")
+    Newer().invoke()
+    assert len(stage.launched) == 2
 
 
 def test_other_paths_are_not_served(cloud: LocalCloud) -> None:

@@ -257,6 +257,11 @@ def test_root_has_a_name_and_an_id() -> None:
         ),
         (
             "faults",
+            [{"operation": "*", "kind": "killed", "every": 1}],
+            "faults[0].kind: only in a world with functions, as an instance of one dies",
+        ),
+        (
+            "faults",
             [{"operation": "*", "kind": "malformed", "every": 1, "code": "X"}],
             "faults[0].code: only for the kinds error and throttle",
         ),

@@ -56,10 +56,11 @@ class FakeShares:
         late: Iterable[ResourceShare] = (),
         late_from: int = 2,
         unlisted: Iterable[Association] = (),
+        alone_from: int = 1,
         enabled: bool = True,
     ) -> None:
         """``hidden`` shares are never listed and found by id; ``late`` ones are listed from a later reading on.
-        ``unlisted`` rows are shown only to whoever asks for them alone."""
+        ``unlisted`` rows are shown only to whoever asks for them alone, ``alone_from`` the first or a later time."""
         self.listed = list(shares)
         self.images = [AssociationRow(f"rs-{of}", association) for of, association in images]
         self.targets = [AssociationRow(f"rs-{of}", association) for of, association in targets]
@@ -67,6 +68,7 @@ class FakeShares:
         self.late = list(late)
         self.late_from = late_from
         self.unlisted = list(unlisted)
+        self.alone_from = alone_from
         self.is_enabled = enabled
         self.readings = 0
         self.asked: list[str] = []
@@ -92,7 +94,8 @@ class FakeShares:
         self.calls.append(kind if entity is None else f"{kind} {entity}")
         rows = self.images if kind == "Resource" else self.targets
         known = [one for one in rows if share in (None, one.share) and entity in (None, one.association.entity)]
-        return self._page([one for one in known if entity is not None or one.association not in self.unlisted], token)
+        alone = entity is not None and self.calls.count(f"{kind} {entity}") >= self.alone_from
+        return self._page([one for one in known if alone or one.association not in self.unlisted], token)
 
     def create(self, name: str, tags: Tags) -> ResourceShare:
         raise AssertionError("nothing here asks for this")

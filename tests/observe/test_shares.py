@@ -223,13 +223,14 @@ def test_shares_that_the_cloud_calls_deleted_are_named() -> None:
     assert read(service, "a", "b", "d", "e").deleted == {"rs-b", "rs-c", "rs-d"}
 
 
-def hiding(*unlisted: Association) -> FakeShares:
+def hiding(*unlisted: Association, alone_from: int = 1) -> FakeShares:
     """A share with three images and a target, some of which no listing shows, and another one."""
     return FakeShares(
         [share("a"), share("b")],
         images=[("a", row("m-1")), ("a", row("m-2")), ("a", row("m-3")), ("b", row("m-2"))],
         targets=[("a", row("fd-1")), ("b", row("fd-1"))],
         unlisted=unlisted,
+        alone_from=alone_from,
     )
 
 
@@ -251,6 +252,16 @@ def test_a_row_of_ours_that_is_there_and_not_listed_shows_that_the_listing_lies(
     assert [call for call in service.calls if " " in call] == [alone] * 4
 
 
+def test_one_answer_that_lacks_a_row_of_ours_is_not_believed_either() -> None:
+    """What makes every second answer wrong may hit the listing and the first question for the row alone."""
+    service = hiding(row("m-3"), alone_from=2)
+
+    with pytest.raises(IncompleteRead, match="m-3 is in rs-a"):
+        read_sharing(service, SHARD, (), expecting("m-1", "m-2", "m-3"))
+
+    assert read_sharing(hiding(row("m-3"), alone_from=3), SHARD, (), expecting("m-1", "m-2", "m-3")).shares
+
+
 def test_a_row_of_ours_that_nobody_shows_is_not_there() -> None:
     """It is not listed, and not there for who asks for it alone; one of a share that is not listed is not asked for."""
     service = hiding()
@@ -259,7 +270,9 @@ def test_a_row_of_ours_that_nobody_shows_is_not_there() -> None:
     sharing = read_sharing(service, SHARD, (), expected)
 
     assert entities(sharing.shares[0].images) == ["m-1", "m-2", "m-3"]
-    assert [call for call in service.calls if " " in call] == ["Resource m-9", "Target 1000000000000009"]
+    assert [call for call in service.calls if " " in call] == [
+        *["Resource m-9"] * 2, *["Target 1000000000000009"] * 2,
+    ]  # fmt: skip
 
 
 def test_a_row_of_ours_that_is_listed_as_over_is_over_if_it_is_the_same() -> None:
@@ -269,7 +282,7 @@ def test_a_row_of_ours_that_is_listed_as_over_is_over_if_it_is_the_same() -> Non
 
     read_sharing(service, SHARD, (), expecting("m-1", "m-2", "m-3"))
 
-    assert [call for call in service.calls if " " in call] == ["Resource m-2"]
+    assert [call for call in service.calls if " " in call] == ["Resource m-2"] * 2
 
 
 def test_the_first_that_are_missing_are_asked_for_alone() -> None:
@@ -278,4 +291,5 @@ def test_the_first_that_are_missing_are_asked_for_alone() -> None:
 
     read_sharing(service, SHARD, (), expecting(*(f"m-{number:03}" for number in range(90))))
 
-    assert [call for call in service.calls if " " in call] == [f"Resource m-{number:03}" for number in range(20)]
+    twice = [f"Resource m-{number:03}" for number in range(20) for _ in range(2)]
+    assert [call for call in service.calls if " " in call] == twice

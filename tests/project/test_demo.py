@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,25 +17,23 @@ from orgshare_demo import reference
 from orgshare_demo.reference import wanted_access
 from orgshare_demo.stage import without_ambient
 
-COMMAND = [sys.executable, "-c", "from orgshare.cli.main import main; main()", "demo"]
+COMMAND = [sys.executable, "-c", "from orgshare.cli.main import main; main()"]
+LOCAL = [sys.executable, "-m", "localcloud"]
+AMBIENT = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "ambient", "HTTP_PROXY": "http://127.0.0.1:1", "ORGSHARE_POLICY": "x"}
+DEV_WEB, RUNNER = "1000000000000009", "m-build000000000000004"
 
 
-def demo(tmp_path: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def ran(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *options],
-        env={**os.environ, "TMPDIR": str(tmp_path), **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        command, env={**os.environ, **settings}, capture_output=True, text=True, check=False, timeout=300
     )
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The story, told once; nothing of it stays on the disk."""
+    """The story, told once, with credentials and a proxy around; nothing of it stays on the disk."""
     folder = tmp_path_factory.mktemp("story")
-    done = demo(folder)
+    done = ran(*COMMAND, "demo", TMPDIR=str(folder), **AMBIENT)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert list(folder.iterdir()) == []
@@ -66,20 +65,54 @@ def test_the_story_ends_with_every_pair_as_the_policy_says_and_by_one_channel(to
 
 
 def test_the_story_shows_every_step(told: list[str]) -> None:
-    """Joining, moving, leaving, repetition, drift, an empty directory, a held typo, a double share, a run that dies."""
+    """Joining, moving, leaving, drift, an empty directory, a held typo, a double share, a run that dies, no events."""
     steps = re.findall(r"^\d+  ([^─]+?) ─", "\n".join(told), re.MULTILINE)
     assert steps == [
-        "The first sweep", "The second sweep", "An image becomes available", "An account joins", "An account moves",
-        "An account leaves", "An event comes twice", "People change things by hand", "The sweep repairs the drift",
+        "The first watch", "The first sweep", "An image becomes available", "An account joins", "An account moves",
+        "An account leaves, and its event comes twice", "People change things by hand", "The sweep repairs the drift",
         "The directory reads as empty", "A typo in the policy", "The typo is mended", "A second channel by hand",
         "The sweep ends the double share", "A run dies between two calls", "The next run finishes",
+        "Every event is lost", "The next watch finds it",
     ]  # fmt: skip
     assert " ".join(" ".join(told).split()).count("a further sweep plans nothing") == 11
 
 
-def test_the_first_sweep_creates_and_fills_a_resource_share_in_each_region(told: list[str]) -> None:
+def test_events_and_timers_call_the_functions(told: list[str]) -> None:
+    """At each step it is said which ran and why, and nothing runs where nothing called."""
+    assert "5 minutes later: membership (timer watch), worker twice, image twice (event)." in step(
+        told, "The first watch"
+    )
+    assert "10 minutes later: membership twice (timer watch), reconcile (timer sweep), worker twice" in step(
+        told, "The first sweep"
+    )
+    assert "At once: image (event), worker." in step(told, "An image becomes available")
+    assert "At once: membership twice (event)" in step(told, "An account leaves, and its event comes twice")
+    assert "At once: no function ran." in step(told, "Every event is lost")
+
+
+def test_a_run_that_dies_is_finished_by_a_later_one(told: list[str]) -> None:
+    """Its process is killed after its first call; the platform's own repetition finds its lease, and must leave it."""
+    dies = step(told, "A run dies between two calls")
+    assert "worker (died)" in dies
+    assert "9 of 11 accounts have it." in dies
+    finishes = step(told, "The next run finishes")
+    assert "1 of them writing: 1 AssociateResourceShare." in finishes
+    assert "All 11 accounts have it by images and targets that are known to be ours." in finishes
+
+
+def test_without_any_event_the_next_watch_sees_who_joined_and_who_moved(told: list[str]) -> None:
+    """Nothing ran before it, and afterwards everything is as the policy says."""
+    assert "= nobody's access changed" in step(told, "Every event is lost")
+    found = step(told, "The next watch finds it")
+    assert "+ 1000000000000016 can use rescue (directory)" in found
+    assert "+ reporting can use ci-runner (direct)" in found
+    assert "- shop-europe can no longer use ci-runner (direct)" in found
+    assert "5 minutes later: membership (timer watch), worker twice." in found
+
+
+def test_the_first_watch_creates_and_fills_a_resource_share_in_each_region(told: list[str]) -> None:
     """Members get the images of rule production by the directory, partners theirs by direct grants."""
-    first = step(told, "The first sweep")
+    first = step(told, "The first watch")
     assert "2 CreateResourceShare" in first
     assert "warehouse can use golden-windows, golden-linux-sg (directory)" in first
     assert "+ Globex, Initech can use appliance (direct)" in first
@@ -88,16 +121,15 @@ def test_the_first_sweep_creates_and_fills_a_resource_share_in_each_region(told:
 def test_who_has_an_image_by_a_share_that_was_made_by_hand_gets_no_grant(told: list[str]) -> None:
     """lab-arm is in the audience of a rule with direct grants, and is the one that has it by the directory."""
     assert "+ checkout, dev-mobile, dev-web, loyalty, shop-europe, shop-web can use ci-runner (direct)" in step(
-        told, "The first sweep"
+        told, "The first watch"
     )
-    assert "directory lab-arm" in step(told, "The second sweep")
+    assert "directory lab-arm" in step(told, "The first sweep")
 
 
-def test_an_encrypted_image_is_tried_both_ways_and_reported(told: list[str]) -> None:
-    """No resource share takes it, direct grants neither, and then it is left in peace."""
-    second = step(told, "The second sweep")
-    assert "1 of them writing: 1 ModifyImageSharePermission." in second
-    assert "golden-vault cn-hangzhou ! encrypted-with-service-key: " in second
+def test_an_encrypted_image_is_reported_and_left_in_peace(told: list[str]) -> None:
+    """No rule lets encrypted images be shared, so neither channel is tried."""
+    assert "ModifyImageSharePermission" not in step(told, "The first sweep")
+    assert "golden-vault cn-hangzhou ! encrypted-refused: " in step(told, "The first sweep")
 
 
 def test_an_account_that_joins_a_covered_folder_costs_no_writing_call(told: list[str]) -> None:
@@ -124,12 +156,10 @@ def test_a_double_share_by_hand_is_a_finding(told: list[str]) -> None:
     assert "finding double-shared: shop-web on golden-windows:" in step(told, "The sweep repairs the drift")
 
 
-def test_ambient_credentials_and_proxies_are_not_used_and_the_story_says_so(tmp_path: Path) -> None:
+def test_ambient_credentials_and_proxies_are_not_used_and_the_story_says_so(told: list[str]) -> None:
     """Whatever the terminal has set, the story speaks to its local cloud only."""
-    settings = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "ambient", "HTTP_PROXY": "http://127.0.0.1:1", "ORGSHARE_POLICY": "x"}
-    done = demo(tmp_path, **settings)
-    assert done.returncode == 0, done.stderr
-    assert "Not used, though set: ALIBABA_CLOUD_ACCESS_KEY_ID, HTTP_PROXY, ORGSHARE_POLICY." in done.stdout
+    assert told[0] == "LOCAL CLOUD: everything below happens on this machine."
+    assert f"Not used, though set: {', '.join(AMBIENT)}." in told[1]
 
 
 def test_everything_that_could_lead_elsewhere_is_taken_out_of_the_environment() -> None:
@@ -141,45 +171,43 @@ def test_everything_that_could_lead_elsewhere_is_taken_out_of_the_environment() 
     assert taken == ["ALICLOUD_REGION", "ALL_PROXY", "FC_REGION", "https_proxy"]
 
 
+def told_by(body: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Another story, whose teller is ``of``, on the same stage; the local cloud is to be kept."""
+    script = f"import sys, orgshare_demo.story as story\ndef tell(of):\n    {body}\nstory.tell = tell\n"
+    return ran(sys.executable, "-c", f"{script}sys.exit(story.run(keep=True))", TMPDIR=str(tmp_path))
+
+
 def test_keep_leaves_the_local_cloud_running_for_the_commands_that_it_names(tmp_path: Path) -> None:
-    """The exports that it prints make the command line speak to that cloud."""
-    done = demo(tmp_path, "--keep")
+    """Its exports make the command line speak to that cloud, and whoever moves its clock lets the functions work."""
+    done = told_by("of.stage.begin(); story._opening(of)", tmp_path)
     assert done.returncode == 0, done.stderr
     (pid,) = re.findall(r"end it with: kill (\d+)", done.stdout)
     try:
         settings = dict(re.findall(r"export (\w+)=(\S+)", done.stdout))
-        status = subprocess.run(
-            [*COMMAND[:-1], "status", "--json"],
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        (clock,) = re.findall(r"^  localcloud (clock .+)$", done.stdout, re.MULTILINE)
+        url = settings["ORGSHARE_LOCAL_CLOUD"]
+
+        def has_runner() -> bool:
+            found = ran(*LOCAL, "show", "--url", url, "--image", RUNNER, "--account", DEV_WEB, "--json")
+            return bool(json.loads(found.stdout)["access"])
+
+        status = ran(*COMMAND, "status", "--json", **settings)
         assert status.returncode == 0, status.stderr
-        assert '"m-gold0000000000000001"' in status.stdout
+        users = {row["image"]: {one["account"] for one in row["access"]} for row in json.loads(status.stdout)["images"]}
+        assert DEV_WEB in users[RUNNER]
+        part = tmp_path / "part.yaml"
+        part.write_text(f'{{directory: {{members: {{"{DEV_WEB}": {{folder: fd-sandbox}}}}}}}}')
+        assert ran(*LOCAL, "change", "--url", url, str(part)).returncode == 0
+        assert has_runner()
+        assert ran(*LOCAL, *clock.split()).returncode == 0
+        assert not has_runner()
     finally:
         os.kill(int(pid), signal.SIGTERM)
 
 
 def test_a_story_that_fails_leaves_nothing_behind_though_it_was_to_be_kept(tmp_path: Path) -> None:
     """Neither its folder nor a local cloud that nobody was told how to end."""
-    script = (
-        "import sys, orgshare_demo.story as story\n"
-        "def fails(teller):\n"
-        "    print('server', teller.stage.server.pid)\n"
-        "    raise story.Wrong('on purpose')\n"
-        "story.tell = fails\n"
-        "sys.exit(story.run(keep=True))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = told_by("print('server', of.stage.server.pid); raise story.Wrong('on purpose')", tmp_path)
     assert (done.returncode, done.stderr) == (1, "orgshare demo: on purpose\n")
     assert list(tmp_path.iterdir()) == []
     (pid,) = re.findall(r"server (\d+)", done.stdout)

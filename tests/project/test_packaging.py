@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -36,6 +37,27 @@ def test_the_wheel_has_the_library_the_local_cloud_the_demonstration_and_the_fun
         assert str(sample.relative_to(ROOT)) in names
     for function in ("membership", "image", "reconcile", "worker"):
         assert f"orgshare/_functions/{function}/index.py" in names
+    assert wheel.read("orgshare/template.yml") == (ROOT / "template.yml").read_bytes()
+
+
+def test_the_demonstration_deploys_what_is_in_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """Its world has the template and the functions of the installation, and a local cloud can start from it."""
+    wheel.extractall(tmp_path)
+    script = (
+        "from localcloud import LocalCloud\n"
+        "from orgshare_demo.deployment import deployed_world\n"
+        "world = deployed_world()\n"
+        "print(world['functions']['template'], world['functions']['code'])\n"
+        "print(*sorted(LocalCloud.from_world(world)._gateway.models.functions.stack.functions))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.split() == [
+        str(tmp_path / "orgshare" / "template.yml"), str(tmp_path / "orgshare" / "_functions"),
+        "orgshare-image", "orgshare-membership", "orgshare-reconcile", "orgshare-worker",
+    ]  # fmt: skip
 
 
 def test_the_wheel_installs_both_commands(wheel: zipfile.ZipFile) -> None:

@@ -19,6 +19,7 @@ from orgshare.policy.model import Mode
 from orgshare.record.ownership import intended, reason_of, recorded, settled
 from orgshare.words import NOBODY, Grant, Pair
 from tests.support.facts import (
+    JUST_NOW,
     NOW,
     PARTNER,
     SHARD,
@@ -54,7 +55,7 @@ def test_every_grant_that_is_about_to_be_made_is_intended_with_its_rules() -> No
     """A member and a partner, each with the rules that want it."""
     of = facts(policy(rule(folders=["fd-prod"], partners=["2000000000000001"])), reading(image("gold"), A))
     decisions = decide(of)
-    found = entries(intended(Ledger(), of, decisions, decisions.images, ()))
+    found = entries(intended(Ledger(), of, decisions, decisions.images, (), before=Ledger()))
     assert {a: (e.state, e.since, e.kind, e.rules) for a, e in found.items()} == {
         B: ("intended", NOW, "member", ("golden",)),
         "2000000000000001": ("intended", NOW, "partner", ("golden",)),
@@ -160,12 +161,12 @@ def test_every_pair_that_is_about_to_be_lost_is_written_down_with_its_time_and_c
         Loss(pair=Pair("m-bronze", C), shard=SHARD, cause="partner", proven=True, rules=("one", "two")),
     ]
     known = Ledger(lost={"m-bronze": {C: Lost(NOW - timedelta(hours=3))}})
-    after = intended(known, of, decisions, (), losing)
+    after = intended(known, of, decisions, (), losing, before=known)
     assert {image: dict(accounts) for image, accounts in after.lost.items()} == {
         "m-silver": {A: Lost(NOW, ("golden",), departed=True), B: Lost(NOW, approved=True)},
         "m-bronze": {C: Lost(NOW, ("one", "two"))},
     }
-    assert intended(known, of, decisions, (), ()) is known
+    assert intended(known, of, decisions, (), (), before=known) is known
 
 
 def test_since_when_nobody_wants_a_grant_is_kept_until_somebody_does() -> None:
@@ -269,3 +270,50 @@ def test_a_grant_that_the_cloud_does_not_know_of_ends_where_a_share_surely_reach
         grants=(Grant(A, other), Grant(B, mine), Grant(C, other), Grant(D, other)),
     )
     assert set(entries(recorded(known, [outcome], NOW, covered={IMAGE: frozenset({A, B, D})}))) == {B, C, D}
+
+
+def test_an_accepted_revoke_ends_a_grant_though_the_row_that_a_share_may_have_made_is_listed_with_its_time() -> None:
+    """A share and a grant of one second look the same. Where no share may reach the account, the grant is there."""
+    mine = JUST_NOW
+    known = ledger(gold={a: Entry("made", NOW, shared_time=mine) for a in (A, B, C)})
+    outcome = Outcome(IMAGE, revoked=frozenset({A, B, C}), grants=(Grant(A, mine), Grant(B, mine)))
+    assert set(entries(recorded(known, [outcome], NOW, perhaps={IMAGE: frozenset({A})}))) == {B}
+
+
+def test_a_grant_that_the_cloud_does_not_know_of_ends_where_its_account_is_known_to_exist() -> None:
+    """Then the answer that there is none speaks of the grant, if a row of that time may be a share's as well."""
+    refused = Refused("x", code="InvalidAccount.NotFound")
+    mine = "2026-11-21T11:00:00Z"
+    known = ledger(gold={a: Entry("made", NOW, shared_time=mine) for a in (A, B, C, D)})
+    outcome = Outcome(
+        IMAGE,
+        unremovable=((A, refused), (B, refused), (C, Refused("x", code="Other")), (D, refused)),
+        grants=tuple(Grant(account, mine) for account in (A, B, C, D)),
+    )
+    perhaps, existing = {IMAGE: frozenset({A, B, C})}, {A, C, D}
+    assert set(entries(recorded(known, [outcome], NOW, perhaps=perhaps, existing=existing))) == {B, C, D}
+
+
+def test_the_time_of_a_row_that_may_be_a_shares_is_remembered_and_not_believed() -> None:
+    """The list before the calls showed none, which may have been a lie: so a later row may be our grant's as well."""
+    row, later = JUST_NOW, "2026-11-21T11:59:02.000Z"
+    outcome = Outcome(IMAGE, accepted=frozenset({A, B, C}), grants=(Grant(A, row), Grant(B, row), Grant(C, row)))
+    perhaps = {IMAGE: frozenset({A, B})}
+    after = recorded(ledger(gold=wanted(A, B, C)), [outcome], NOW, perhaps=perhaps, rowless={IMAGE: frozenset({A})})
+    found = after.entries(IMAGE)
+    assert {a: (e.state, e.shared_time) for a, e in found.items()} == {
+        A: ("accepted", row), B: ("accepted", ""), C: ("made", row),
+    }  # fmt: skip
+    assert {a for a, e in found.items() if e.owns(Grant(a, later))} == {A, B}
+
+
+def test_a_grant_that_readings_ended_and_that_is_asked_for_in_the_same_run_is_remembered() -> None:
+    """Both readings may have been wrong: then the row that comes back is the old one, with its own time."""
+    of = facts(policy(rule(folders=["fd-prod"])), reading(image("gold")), known=ledger(gold=made(A, B)))
+    decisions = decide(of)
+    known = ledger(gold={account: replace(entry, missing=1) for account, entry in made(A, B).items()})
+    ended = settled(known, of, decisions, decisions.images, {IMAGE: ()})
+    assert entries(ended) == {}
+    found = entries(intended(ended, of, decisions, decisions.images, (), before=known))
+    assert set(found) == {A, B}
+    assert {account for account, entry in found.items() if entry.owns(Grant(account, SHARED))} == {A, B}

@@ -48,6 +48,7 @@ def doctor(terminal: Terminal, *, policy: str | None) -> int:
             executor,
             state_in_cloud=in_cloud(of),
             notices=make_notices(settings, run),
+            worker=settings.worker,
             check_versioning=check_versioning,
             try_puts=try_puts,
         )

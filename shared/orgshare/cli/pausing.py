@@ -15,7 +15,7 @@ from orgshare.errors import ConfigurationError
 from orgshare.policy.model import Policy
 from orgshare.record.state import State
 from orgshare.wiring import new_run, utc_now
-from orgshare.words import Shard
+from orgshare.words import Shard, wide_shard
 
 
 class ShardName(click.ParamType):  # type: ignore[type-arg]  # generic for the type checker only
@@ -56,9 +56,10 @@ def resume(terminal: Terminal, *, shard: Shard | None, policy: str | None) -> in
 
 
 def names_shard(policy: Policy, shard: Shard) -> bool:
-    """Whether a policy names a shard: its owner, and its region or all of them."""
+    """Whether a policy names a shard: its owner, and its region or all of them. An owner has its sharing role once."""
     owners = [owner for owner in policy.owners if owner.account == shard.owner]
-    return any(owner.regions is None or shard.region in owner.regions for owner in owners)
+    wide = shard == wide_shard(shard.owner)
+    return any(wide or owner.regions is None or shard.region in owner.regions for owner in owners)
 
 
 def _said(terminal: Terminal, state: State) -> int:

@@ -8,8 +8,8 @@ that failed says why and when.
 
 What can go wrong is a listing that looks complete and is not. Its two halves are held against each other and against
 the shares that the ledger knows: a share that is there and was not shown is an error for the whole shard, never a
-share less. Rows have no total either, so a row of ours that is missing from a share is asked for alone: if it is there,
-the listing lies, and no conclusion is drawn from any of it.
+share less. Rows have no total either, so a row of ours that is missing from a share is asked for alone, and once more
+if that answer lacks it too: if it is there, the listing lies, and no conclusion is drawn from any of it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ Expected = Mapping[str, Mapping[str, str]]
 
 NOTHING: Expected = MappingProxyType({})
 
-ASKED_ALONE = 20
-"""So many missing images, and so many targets, are asked for alone: enough to show that a listing lies."""
+ASKED_ALONE, ASKED_TIMES = 20, 2
+"""So many missing images, and so many targets, are asked for alone: enough to show that a listing lies. Each is asked
+for until one answer shows it, so often at most: what makes every second answer wrong may hit the first one."""
 
 
 def read_sharing(service: ShareService, shard: Shard, known: Iterable[str], expected: Expected = NOTHING) -> Sharing:
@@ -78,8 +79,8 @@ def _hidden(service: ShareService, kind: AssociationKind, rows: Rows, ours: Expe
                 missing.append((share, entity))
     for share, entity in missing[:ASKED_ALONE]:
         page = partial(service.rows, kind, share=share, entity=entity)
-        alone = read_token_list(f"{entity} in {share}", page, _key)
-        if any(row.association.live for row in alone):
+        answers = (read_token_list(f"{entity} in {share}", page, _key) for _ in range(ASKED_TIMES))
+        if any(row.association.live for alone in answers for row in alone):
             return f"{entity} is in {share}, which a question for it alone shows, and it"
     return ""
 

@@ -23,9 +23,11 @@ from orgshare.policy.model import (
     ACCOUNTS_PER_IMAGE,
     MODES,
     SETTLE,
+    TRUST_POLICY_LENGTH,
     Audience,
     Channel,
     DirectoryReader,
+    Encrypted,
     Exclusion,
     ImageSelector,
     Limits,
@@ -43,13 +45,15 @@ T = TypeVar("T")
 Fields = Mapping[str, Value]
 Tags = tuple[tuple[str, frozenset[str]], ...]
 
-_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", "site", "copy_to"), lambda _: None)
+_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("kms_keys", "site", "copy_to"), lambda _: None)
 _SELECTORS = ("ids", "name", "family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
 _MAY_BE_EMPTY = ("accounts", "partners")
 _CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
 _UNMANAGED: tuple[Unmanaged, ...] = ("keep", "adopt", "revoke")
 _PARTNERS: tuple[Partners, ...] = ("run", "hold")
+_ENCRYPTED: tuple[Encrypted, ...] = ("authorize", "refuse")
+_QUOTAS: Mapping[str, int] = {"accounts_per_image": ACCOUNTS_PER_IMAGE, "trust_policy_length": TRUST_POLICY_LENGTH}
 _STATE = "oss://bucket/prefix, file:///absolute/folder, or file:folder relative to the policy's own folder"
 EXPECTED = "a policy file (named with --policy or ORGSHARE_POLICY)"
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -197,7 +201,7 @@ def _owner(value: Value) -> Owner:
         account,
         regions=_read(fields, "regions", _regions, None),
         role=_read(fields, "role", forms.role_in(account), None),
-        accounts_per_image=_read(fields, "quotas", _accounts_per_image, ACCOUNTS_PER_IMAGE),
+        **_read(fields, "quotas", _quotas, dict(_QUOTAS)),
     )
 
 
@@ -207,9 +211,9 @@ def _regions(value: Value) -> tuple[str, ...] | None:
     return _sorted(_some(value, "a list of region ids, such as [cn-hangzhou], or all"), forms.region_id)
 
 
-def _accounts_per_image(value: Value) -> int:
-    fields = _fields(value, optional=("accounts_per_image",))
-    return _read(fields, "accounts_per_image", forms.whole(least=1), ACCOUNTS_PER_IMAGE)
+def _quotas(value: Value) -> dict[str, int]:
+    fields = _fields(value, optional=tuple(_QUOTAS))
+    return {key: _read(fields, key, forms.whole(least=1), default) for key, default in _QUOTAS.items()}
 
 
 def _rules(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> tuple[Rule, ...]:
@@ -228,13 +232,14 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         "images": "a choice of images, such as {tags: {share: org}}",
         "audience": "those who get them, such as {folders: [root]}",
     }
-    fields = _fields(value, required=required, optional=("channel", "mode"))
+    fields = _fields(value, required=required, optional=("channel", "mode", "encrypted"))
     return Rule(
         name=_read(fields, "name", forms.text(required["name"]), ""),
         images=_read(fields, "images", lambda images: _images(images, owners), ImageSelector()),
         audience=_read(fields, "audience", _audience, Audience()),
         channel=_read(fields, "channel", lambda channel: _channel(channel, kept), "auto"),
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
+        encrypted=_read(fields, "encrypted", forms.choice(_ENCRYPTED), "refuse"),
         place=f"{value.document.source}:{value.line}",
     )
 

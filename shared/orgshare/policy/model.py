@@ -16,6 +16,7 @@ Channel = Literal["auto", "directory", "direct"]
 Nested = Literal["unknown", "yes", "no"]
 Unmanaged = Literal["keep", "adopt", "revoke"]
 Partners = Literal["run", "hold"]
+Encrypted = Literal["refuse", "authorize"]
 
 MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
 """From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
@@ -24,6 +25,11 @@ ACCOUNTS_PER_IMAGE = 50
 """Accounts that one custom image can be shared with unless Quota Center raised it.
 
 https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission
+"""
+
+TRUST_POLICY_LENGTH = 2048
+"""Characters of a role's trust policy. That there is a limit is documented, its number is not: this is the smaller of
+those that other policies of RAM have or had (https://www.alibabacloud.com/help/doc-detail/28753.htm).
 """
 
 
@@ -52,12 +58,16 @@ class DirectoryReader(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has."""
+    """An account whose images are shared. ``regions`` is ``None`` for every region that the account has.
+
+    ``trust_policy_length`` is how many characters the trust policy of its sharing role may have.
+    """
 
     account: str
     regions: tuple[str, ...] | None
     role: str | None = None
     accounts_per_image: int = ACCOUNTS_PER_IMAGE
+    trust_policy_length: int = TRUST_POLICY_LENGTH
 
 
 class ImageSelector(Struct, frozen=True):
@@ -105,13 +115,18 @@ class Audience(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """One rule; ``mode`` is already the more careful of its own and the deployment's, ``place`` is file:line."""
+    """One rule; ``mode`` is already the more careful of its own and the deployment's, ``place`` is file:line.
+
+    ``encrypted`` is what becomes of encrypted images: they are refused, or the sharing role of their owner is kept so
+    that those who get them can use them.
+    """
 
     name: str
     images: ImageSelector
     audience: Audience
     channel: Channel = "auto"
     mode: Mode = "enforce"
+    encrypted: Encrypted = "refuse"
     place: str = ""
 
 

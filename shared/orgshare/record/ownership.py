@@ -10,7 +10,7 @@ revoke was accepted and the same grant is not listed any more; in every doubt it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from types import MappingProxyType
 
@@ -21,7 +21,7 @@ from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Reason
 from orgshare.decide.planning import rules_of
-from orgshare.decide.refusals import REFUSAL_STANDS
+from orgshare.decide.refusals import stands
 from orgshare.decide.shares import CREATE, Joining, audience_key
 from orgshare.errors import Refused, VendorError
 from orgshare.execute.associating import ShareOutcome
@@ -32,7 +32,7 @@ from orgshare.words import NOBODY, Grant
 _REASONS: Mapping[str, Reason] = {
     "AssumeRoleError": "encrypted-without-role",
     "InvalidOperation.ServiceKeyEncryptedImageUnsupported": "encrypted-with-service-key",
-    "InvalidParameter.KMSKeyId.CMKUnauthorized": "encrypted-refused",
+    "InvalidParameter.KMSKeyId.CMKUnauthorized": "encrypted-without-role",
     "InvalidParameter.KMSKeyId.CMKNotEnabled": "encrypted-refused",
     "OperationDeined.FullImage": "encrypted-refused",
     "OperationDeined.EncryptedSnapshot": "encrypted-refused",
@@ -98,8 +98,11 @@ def settled(
             elif entry.unwanted is None and account in concluded:
                 entries[account] = replace(entry, unwanted=facts.now)
         ledger = ledger.with_entries(image, entries)
+    plain = {reading.image.id for reading in facts.readings if reading.image.encrypted is False}
+    there = {reading.image.id for reading in facts.readings}
     for image, refusals in ledger.refusals.items():
-        standing = tuple(refusal for refusal in refusals if facts.now - refusal.at < REFUSAL_STANDS)
+        encrypted = image not in plain and (image in there or not facts.sweep)
+        standing = tuple(refusal for refusal in refusals if stands(refusal, facts.now, encrypted=encrypted))
         if standing != refusals:
             ledger = ledger.with_refusals(image, standing)
     return ledger
@@ -152,8 +155,14 @@ def intended(
     decisions: Decisions,
     granting: Iterable[ImageDecision],
     running: Iterable[Loss],
+    *,
+    before: Ledger,
 ) -> Ledger:
-    """The ledger with every grant that is about to be made, and every pair that is about to be lost in the shard."""
+    """The ledger with every grant that is about to be made, and every pair that is about to be lost in the shard.
+
+    ``before`` is the ledger before this run's readings: they may have ended a grant that is only asked for once more,
+    and that would be as it was if they were wrong.
+    """
     lost = {
         loss.pair: Lost(facts.now, loss.rules, departed=loss.cause == "departed", approved=loss.approved)
         for loss in running
@@ -163,7 +172,7 @@ def intended(
     for decision in granting:
         entries = dict(ledger.entries(decision.image.id))
         for account in decision.grants:
-            known = entries.get(account)
+            known = entries.get(account) or before.entries(decision.image.id).get(account)
             entries[account] = replace(
                 known.intended_again(facts.now) if known is not None else Entry("intended", facts.now),
                 kind="member" if account in members else "partner",
@@ -230,35 +239,42 @@ def recorded(
     now: datetime,
     *,
     covered: Mapping[str, frozenset[str]] = NO_ACCOUNTS,
-    reached: Mapping[str, frozenset[str]] = NO_ACCOUNTS,
+    perhaps: Mapping[str, frozenset[str]] = NO_ACCOUNTS,
+    rowless: Mapping[str, frozenset[str]] = NO_ACCOUNTS,
+    existing: Set[str] = NOBODY,
 ) -> Ledger:
     """The ledger after the calls of a run that grant and revoke.
 
-    ``covered`` are the accounts of each image that a resource share surely reaches: an accepted revoke ends our grant
-    to them whatever is listed afterwards. Of those that one may have ``reached`` and that had a row before, or of whom
-    nobody asked whether they had one, a row says nothing.
+    ``covered`` are the accounts of each image that a resource share surely reaches, ``perhaps`` those that one may
+    reach: a row of theirs may be the share's own. Only of those that were read as ``rowless`` before the calls does it
+    say when ours was made, as far as that reading can be believed. An accepted revoke ends our grant to any of these,
+    whatever is listed afterwards; so does the answer that there is no such account, where the organization says that it
+    is one of the ``existing`` ones: then it is the grant that is not there.
     """
     for outcome in outcomes:
-        perhaps = reached.get(outcome.image, NOBODY)
+        reachable = perhaps.get(outcome.image, NOBODY)
+        unclear = reachable - rowless.get(outcome.image, NOBODY)
         listed = {grant.account: grant for grant in outcome.grants or ()}
         entries = dict(ledger.entries(outcome.image))
         for account in outcome.accepted:
-            row = listed.get(account) if account not in perhaps else None
-            entries[account] = _accepted(entries[account], row, now)
+            row = listed.get(account) if account not in unclear else None
+            entries[account] = _accepted(entries[account], row, now, alone=account not in reachable)
         refused = dict(outcome.refused)
         for account, error in refused.items():
             if _never_made(entries[account], error):
                 entries.pop(account)
         for account in outcome.revoked:
             grant = listed.get(account)
-            ended = account in covered.get(outcome.image, NOBODY)
+            ended = account in unclear or account in covered.get(outcome.image, NOBODY)
             if ended or grant is None or account not in entries or not entries[account].owns(grant):
                 entries.pop(account, None)
         for account, error in outcome.unremovable:
-            # Where a share reaches the account, it exists, and no row but one of our grant's time tells of a grant.
-            never = account in covered.get(outcome.image, NOBODY) and error.code == "InvalidAccount.NotFound"
+            if error.code != "InvalidAccount.NotFound" or account not in entries:
+                continue
+            # Where a share surely reaches the account, no row but one of our grant's time tells of a grant.
             grant = listed.get(account)
-            if never and account in entries and not (grant and grant.shared_time == entries[account].shared_time):
+            untold = grant is None or grant.shared_time != entries[account].shared_time
+            if account in unclear & existing or (untold and account in covered.get(outcome.image, NOBODY)):
                 entries.pop(account)
         ledger = ledger.with_entries(outcome.image, entries)
         if refused:
@@ -267,10 +283,16 @@ def recorded(
     return ledger
 
 
-def _accepted(entry: Entry, grant: Grant | None, now: datetime) -> Entry:
-    """A grant that is older than our intention was there all along, unseen, and is somebody else's."""
+def _accepted(entry: Entry, grant: Grant | None, now: datetime, *, alone: bool) -> Entry:
+    """The entry after its grant was asked for and perhaps listed; ``alone`` is whether no share may have made the row.
+
+    A grant that is older than our intention was there all along, unseen, and is somebody else's. Where the row may be
+    a share's after all, its time is remembered as perhaps ours: a later one may be, too.
+    """
     accepted = replace(entry, state="accepted")
-    return accepted.seen(grant, now) if grant is not None and entry.owns(grant) else accepted
+    if grant is None or not entry.owns(grant):
+        return accepted
+    return accepted.seen(grant, now) if alone else replace(accepted, missing=0, shared_time=grant.shared_time)
 
 
 def _never_made(entry: Entry, error: Refused) -> bool:

@@ -3,7 +3,8 @@
 Reading is tried by reading. What would change something is not tried: that ``DryRun`` of ModifyImageSharePermission
 does what its name says is documented nowhere, and the calls of Resource Sharing have nothing of the kind
 (https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission). So these are listed
-with the role that needs them, as not tried. The state alone is tried by writing: one object is put and deleted again.
+with the role that needs them, as not tried; so is a worker, which would run. The state alone is tried by writing: one
+object is put and deleted again.
 
 What can go wrong is one fault told ten times, so that nobody finds it. What cannot be tried because something before it
 failed is one line that names it.
@@ -30,6 +31,8 @@ from orgshare.errors import (
 from orgshare.policy.model import Owner, Policy
 from orgshare.ports import Cloud, Directory, Notices, ObjectStore
 from orgshare.record.state import check_directory, open_state
+from orgshare.trust import SHARING_ROLE, read_trust, with_accounts
+from orgshare.way.look import authorizes
 from orgshare.words import Shard, counted
 
 Answer = TypeVar("Answer")
@@ -67,10 +70,11 @@ def check_deployment(
     *,
     state_in_cloud: bool,
     notices: Notices | None,
+    worker: str | None,
     check_versioning: Callable[[ObjectStore], None],
     try_puts: Callable[[ObjectStore], None],
 ) -> tuple[Check, ...]:
-    """Check credentials, organization, owners, sharing, state and notices.
+    """Check credentials, organization, owners, sharing, state, notices and the worker, which is a function's name.
 
     ``check_versioning`` reads, ``try_puts`` puts an object and deletes it again. Raises ``NobodyAnswers`` if the first
     call gets no answer.
@@ -100,6 +104,8 @@ def check_deployment(
         )
     if notices is not None and caller is not None:
         _notices(sheet, notices, caller)
+    if worker is not None and caller is not None:
+        _worker(sheet, worker, caller)
     return tuple(sheet.checks)
 
 
@@ -250,7 +256,34 @@ def _owner(
         answers += answer
     if regions:
         _writes(sheet, policy, name, who)
+    if authorizes(policy, owner.account):
+        _sharing_role(sheet, cloud, owner, who)
     return tuple(answers)
+
+
+def _sharing_role(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who) -> None:
+    """Check the role that lets accounts use the owner's keys: that it is there, and how much of its document is left.
+
+    What the role itself may do is not asked: that would take a permission that nothing else needs.
+    """
+    check = f"owner {owner.account}: ram:GetRole"
+    role = cloud.role(owner.account)
+    document = sheet.attempt(check, lambda: (role.trust_policy(),), who, told=lambda _: "answered")
+    if document is None:
+        return
+    name = f"owner {owner.account}: sharing role"
+    if document[0] is None:
+        why = f"a rule says encrypted: authorize, and there is no role {SHARING_ROLE}"
+        sheet.failed(name, why, f"create it in account {owner.account}, with a policy that lets it use the keys")
+        return
+    try:
+        trust = read_trust(document[0])
+    except ValueError as error:
+        sheet.failed(name, f"its trust policy cannot be understood: {error}", "mend the trust policy by hand")
+        return
+    length = len(with_accounts(document[0], ()))
+    told = f"it lets in {counted(len(trust.accounts), 'account')}, {length} of {owner.trust_policy_length} characters"
+    sheet.fine(name, f"{told}; not tried, as it would change something: {who.name} needs ram:UpdateRole")
 
 
 def _regions(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who) -> tuple[str, ...]:
@@ -286,6 +319,9 @@ def _shard(cloud: Cloud, shard: Shard, who: Who) -> tuple[list[Check], list[bool
         sheet.attempt(permission, lambda: images.grants(page.rows[0].id, 1), who)
     else:
         sheet.fine(permission, f"not tried, because there is no image yet: {who.name} needs it")
+    if page is not None:
+        snapshots = [snapshot for row in page.rows[:1] for snapshot in row.snapshots]
+        sheet.attempt(f"{name} ecs:DescribeSnapshots", lambda: images.encrypted(snapshots), who)
     status = f"{name} resourcesharing:CheckSharingWithResourceDirectoryStatus"
     enabled = sheet.attempt(status, shares.enabled, who)
     sheet.attempt(f"{name} resourcesharing:ListResourceShares", lambda: shares.shares(""), who)
@@ -395,6 +431,23 @@ def _notices(sheet: Sheet, notices: Notices, caller: Who) -> None:
         sheet.failed("notices", str(error), mend(error, "mns:GetTopicAttributes", caller))
     else:
         sheet.fine("notices", f"{notices} is there; nothing was published: {needs}")
+
+
+# --- who does the work of single shards
+
+
+def _worker(sheet: Sheet, worker: str, caller: Who) -> None:
+    """Name what invoking it takes, on what the templates grant it.
+
+    Whether it is there could be asked (GetFunction), but with a permission that no run needs, and in a region that only
+    a function knows: a worker is invoked where the function that invokes it runs.
+    """
+    service, _, function = worker.rpartition("/")
+    place = f"services/{service}/functions/{function}" if service else f"functions/{function}"
+    needs = (
+        f"{caller.name} needs fc:InvokeFunction on acs:fc:*:{caller.account}:{place}, in the region of the functions"
+    )
+    sheet.fine("worker", f"not tried, because it would run: {needs}")
 
 
 # --- mending
