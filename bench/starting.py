@@ -39,6 +39,7 @@ SDKS = (
     "alibabacloud_ecs20140526.client",
     "alibabacloud_fc20230330.client",
     "alibabacloud_oss_v2",
+    "alibabacloud_ram20150501.client",
     "alibabacloud_resourcemanager20200331.client",
     "alibabacloud_resourcesharing20200110.client",
     "alibabacloud_sts20150401.client",

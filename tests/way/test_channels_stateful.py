@@ -84,6 +84,8 @@ switches = st.fixed_dictionaries(
         "partial_apply": st.sampled_from(["none", "some"]),
         "deprecated_removal": st.sampled_from(["ok", "error"]),
         "disk_encryption_shown": st.booleans(),
+        "encrypted_snapshots_listed": st.booleans(),
+        "share_role_permission": st.sampled_from(["checked", "unchecked"]),
         "covered_count_to_quota": st.booleans(),
         "covered_block_delete": st.booleans(),
         "root_folder_target": st.sampled_from(["refused", "accepted"]),
