@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.cli.conftest import Shell
-from tests.support.encrypted import encrypt, let_in
+from tests.support.desktops import DESKS, desk_policy, desk_rule, desks, everywhere, have
+from tests.support.encrypted import encrypt, let_in, sharing_role_of
 from tests.support.trial import OWNER, REGION, A, B, E, policy, rule
 
 Make = Callable[..., Shell]
@@ -144,6 +145,27 @@ def test_whom_we_let_in_can_be_forgotten_or_ended_alone(shell: Make) -> None:
     assert ran.lines == [f"ecs/{OWNER}/*: forgot 1 principal; they stay shared"]
     assert let_in(run.trial, OWNER) == {B}
     assert run("release", f"ecs/{OWNER}/*", "--yes").status == 2
+
+
+def test_the_role_and_the_shard_of_elastic_desktop_service_are_ended_each_alone(shell: Make) -> None:
+    """Both are once for an owner and all its regions, and neither is a part of the other."""
+    run = shell(world=desks(), policy=desk_policy(desk_rule(), {**rule(), "encrypted": "authorize"}))
+    sharing_role_of(run.trial, OWNER)
+    run.trial.patch(images={"m-gold": {"encryption": "cmk"}})
+    run("apply", "--yes")
+    assert (have(run.trial), let_in(run.trial, OWNER)) == (everywhere(A, B), {A, B})
+    elsewhere(run)
+    assert run("release", f"ecs/{OWNER}/{REGION}", "--yes").status == 0
+    run.trial.patch(images={"m-gold": {"encryption": "none"}})  # so nobody needs the key any more
+    for _ in range(2):
+        run("retire", "--shard", f"eds/{OWNER}/all", "--yes")
+        run.trial.approve_all()
+    assert (have(run.trial), let_in(run.trial, OWNER)) == (everywhere(), {A, B})
+    for image in DESKS:
+        run.trial.grant_by_hand(image, A)
+    assert run("retire", "--shard", f"ecs/{OWNER}/*", "--yes").status == 0
+    assert (have(run.trial), let_in(run.trial, OWNER)) == (everywhere(A), set())
+    assert run.trial.access()["m-gold"] == {A, B}
 
 
 def test_a_role_of_the_policy_is_neither_forgotten_nor_ended(shell: Make) -> None:

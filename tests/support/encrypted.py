@@ -16,12 +16,15 @@ def sharing_role(owner: str) -> str:
 
 
 def encrypt(trial: Trial, owner: str) -> None:
-    """Encrypt all images of an owner, and make its sharing role as a person would: it lets no account in yet."""
+    """Encrypt all images of an owner, and make its sharing role."""
     own = [image for image, row in trial.cloud.world().images.items() if row.owner == owner]
-    trial.patch(
-        images={image: {"encryption": "cmk"} for image in own},
-        roles={sharing_role(owner): {"trust_policy": trusting("ecs.aliyuncs.com")}},
-    )
+    trial.patch(images={image: {"encryption": "cmk"} for image in own})
+    sharing_role_of(trial, owner)
+
+
+def sharing_role_of(trial: Trial, owner: str) -> None:
+    """Make an owner's sharing role as a person would: it lets no account in yet."""
+    trial.patch(roles={sharing_role(owner): {"trust_policy": trusting("ecs.aliyuncs.com")}})
 
 
 def document(trial: Trial, owner: str) -> dict[str, Any]:

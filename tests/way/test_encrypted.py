@@ -306,6 +306,7 @@ def test_a_denied_account_is_refused_by_name(authorized: Trials) -> None:
     ("fault", "why"),
     [
         ({"kind": "error", "code": "NoPermission", "status": 403}, "has to allow ram:GetRole"),
+        ({"kind": "error", "code": "InvalidSecurityToken.Expired", "status": 403}, "InvalidSecurityToken.Expired"),
         ({"kind": "no-answer"}, "no answer"),
         ({"kind": "missing-field"}, "the answer lacks"),
     ],
@@ -437,6 +438,7 @@ def test_a_plain_image_needs_nobody_let_in(authorized: Trials) -> None:
         },
         {"operation": "resourcesharing:ListResourceShares", "region": OTHER_REGION, "kind": "no-answer"},
         {"operation": "ecs:DescribeRegions", "kind": "error", "code": "InternalError"},
+        {"operation": "ecs:DescribeRegions", "kind": "error", "code": "InvalidSecurityToken.Expired", "status": 403},
     ],
 )
 def test_where_a_region_cannot_be_read_nobody_is_let_out(authorized: Trials, fault: dict[str, Any]) -> None:
