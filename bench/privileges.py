@@ -39,6 +39,7 @@ from orgshare.way.passing import follow
 from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
 from orgshare.wiring import check_store, make_notices, make_workers
 from tests.support.channels import LATER, by_shares, directly
+from tests.support.encrypted import encrypt, let_in
 from tests.support.granted import BUCKET, RUNNER, WORKER, Deployment, Policies, granted, rights, without
 from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
 
@@ -116,6 +117,19 @@ def asks_for_the_regions(d: Deployment) -> None:
     d.write_policy(policy(owners=[{"account": OWNER, "regions": "all"}]))
     clean(d.apply())
     assert directly(d) == images(A, B)
+
+
+def lets_encrypted_images_be_used(d: Deployment) -> None:
+    """The sharing role lets accounts in before they get anything, and out when they lose it."""
+    d.begin()
+    encrypt(d, OWNER)
+    d.want({**rule(), "encrypted": "authorize"})
+    clean(d.apply())
+    assert directly(d) == images(A, B)
+    assert let_in(d, OWNER) == {A, B}
+    d.move(A, "fd-test")
+    clean(d.apply())
+    assert (directly(d), let_in(d, OWNER)) == (images(B), {B})
 
 
 def follows_signals(d: Deployment) -> None:
@@ -208,6 +222,7 @@ SCENARIOS: tuple[Callable[[Deployment], None], ...] = (
     confirms_departures,
     asks_for_folders_that_nobody_is_in,
     asks_for_the_regions,
+    lets_encrypted_images_be_used,
     follows_signals,
     goes_over_to_the_directory_and_back,
     recovers_a_lost_state,

@@ -25,6 +25,7 @@ from orgshare.errors import OrgshareError
 from orgshare.permissions import action_of
 from tests.support.channels import LATER, by_shares, directly
 from tests.support.deployed import NAMES, OWN, THEIRS, TOPIC, Deployed, deployed, template_policies, things
+from tests.support.encrypted import encrypt, let_in
 from tests.support.granted import RUNNER, Policies
 from tests.support.trial import OWNER, REGION, A, B, C, D, E, policy, rule
 
@@ -117,6 +118,23 @@ def shares_by_the_directory_and_back(d: Deployed) -> None:
     d.approve_all()
     settled(d)
     assert (by_shares(d), directly(d)) == (images(), images(A, B))
+
+
+def lets_encrypted_images_be_used(d: Deployed) -> None:
+    """Of both owners: their sharing roles let accounts in and out."""
+    d.begin()
+    for owner in (OWNER, RUNNER):
+        encrypt(d, owner)
+    d.want({**rule(), "encrypted": "authorize"})
+    d.sweep()
+    assert directly(d) == images(A, B)
+    assert [let_in(d, owner) for owner in (OWNER, RUNNER)] == [{A, B}, {A, B}]
+    d.move(A, "fd-test")
+    d.watch()
+    assert directly(d) == images(B)
+    d.cloud.advance(LATER)
+    d.sweep()
+    assert [let_in(d, owner) for owner in (OWNER, RUNNER)] == [{B}, {B}]
 
 
 def confirms_departures(d: Deployed) -> None:
@@ -219,6 +237,7 @@ SCENARIOS: tuple[Callable[[Deployed], None], ...] = (
     a_lost_invocation_is_made_up_for,
     a_trail_file_tells_of_accounts,
     confirms_departures,
+    lets_encrypted_images_be_used,
     shares_by_the_directory_and_back,
 )
 

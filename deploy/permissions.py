@@ -34,7 +34,7 @@ def check(template: Template, project: Project) -> Iterator[Finding]:
 
 def check_together(templates: Mapping[str, Template], project: Project) -> Iterator[Finding]:
     """Whether the templates together let the code make every call that it makes."""
-    owner = {call for call in project.calls if call.startswith(("ecd:", "ecs:", "resourcesharing:"))}
+    owner = {call for call in project.calls if call.startswith(("ecd:", "ecs:", "ram:", "resourcesharing:"))}
     reader = {call for call in project.calls if call.startswith("resourcemanager:")}
     whole = project.calls - reader - BY_HAND
     for name, wanted in (

@@ -60,7 +60,7 @@ def this_project() -> Project:
     """What the tree around this file is."""
     library = ROOT / "shared" / "orgshare"
     adapters = "".join(path.read_text(encoding="utf-8") for path in sorted((library / "alibaba").glob("*.py")))
-    calls = set(re.findall(r'"((?:ecd|ecs|resourcemanager|resourcesharing|sts|oss|fc|mns):[A-Z]\w+)"', adapters))
+    calls = set(re.findall(r'"((?:ecd|ecs|resourcemanager|resourcesharing|sts|oss|fc|mns|ram):[A-Z]\w+)"', adapters))
     samples = sorted((ROOT / "localcloud" / "samples" / "events").glob("*.json"))
     return Project(
         functions={path.parent.name: path for path in sorted((ROOT / "functions").glob("*/index.py"))},

@@ -193,14 +193,14 @@ def _opening(teller: Teller) -> None:
             raise Wrong(f"{workers} workers ran for {len(happened.reports)} shards")
         teller.as_expected()
         remark(f"{teller.names.account(LAB)} has ci-runner by {BY_HAND} already, so it gets no grant.")
-        remark("golden-vault is under a service key, and the cloud took it into no resource share: see the next step.")
+        remark("golden-vault is encrypted, and no rule authorizes that: nothing is tried, see the next step.")
         remark("Our own calls come back as events, too; «image» knows them for ours and sends nobody.")
     told = (
-        "The timer sweep calls «reconcile», for a look at everything. «channel: auto» lets golden-vault try the other "
-        "way: direct grants. The cloud refuses these too. Nothing else waits for it."
+        "The timer sweep calls «reconcile», for a look at everything. It reports golden-vault again, and why. Nothing "
+        "else waits for it."
     )
     with teller.step("The first sweep", told) as remark:
-        happened = teller.let(teller.next_sweep(), remark, writes=1)
+        happened = teller.let(teller.next_sweep(), remark, writes=0)
         remark(teller.settled())
     refused = {row["image"]: f"{row['reason']}: {row['remedy'].split(';')[0]}" for row in happened.of("refused")}
     if VAULT not in refused:

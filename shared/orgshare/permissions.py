@@ -28,6 +28,8 @@ functions need besides is theirs alone: a person invokes no worker, and is told 
 
 EVERYTHING = "*"
 IMAGES = "acs:ecs:*:{account}:image/*"
+SNAPSHOTS = "acs:ecs:*:{account}:snapshot/*"
+KEY_ROLE = "acs:ram:*:{account}:role/AliyunECSShareEncryptImageDefaultRole"
 BUCKET = "acs:oss:*:*:{bucket}"
 OBJECTS = "acs:oss:*:*:{objects}"
 ROLE = "{role}"
@@ -48,11 +50,14 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
             Permission("ecs:DescribeRegions", EVERYTHING),
             Permission("ecs:DescribeImages", IMAGES),
             Permission("ecs:DescribeImageSharePermission", IMAGES),
+            Permission("ecs:DescribeSnapshots", SNAPSHOTS),
             Permission("ecs:ModifyImageSharePermission", IMAGES),
             Permission("ecd:DescribeRegions", EVERYTHING),
             Permission("ecd:DescribeImages", EVERYTHING),
             Permission("ecd:DescribeImagePermission", EVERYTHING),
             Permission("ecd:ModifyImagePermission", EVERYTHING),
+            Permission("ram:GetRole", KEY_ROLE),
+            Permission("ram:UpdateRole", KEY_ROLE),
             Permission("resourcesharing:CheckSharingWithResourceDirectoryStatus", EVERYTHING),
             Permission("resourcesharing:ListResourceShares", EVERYTHING),
             Permission("resourcesharing:ListResourceShareAssociations", EVERYTHING),
@@ -81,8 +86,9 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
         ),
     }
 )
-"""``ecs:DescribeRegions`` is needed for ``regions: all`` only, what begins with ``ecd`` for rules that speak of images
-of Elastic Desktop Service, the object storage's for a state that lies there."""
+"""``ecs:DescribeRegions`` is needed for ``regions: all`` and for ``encrypted: authorize``, what is of RAM for the
+latter only, what begins with ``ecd`` for rules that speak of images of Elastic Desktop Service, the object storage's
+for a state that lies there."""
 
 BY_HAND = frozenset({"oss:GetBucketVersioning"})
 """What ``init`` and ``doctor`` alone call, with the permissions of the person who sets an installation up."""

@@ -87,6 +87,10 @@ class PagedImages(ImageAccess, Protocol):
     def images(self, page: int) -> Page[Image]:
         """One page of the owner's own images, of every status."""
 
+    def encrypted(self, snapshots: Sequence[str]) -> Mapping[str, bool]:
+        """Whether each of these snapshots is encrypted: at most ``PAGE_SIZE`` of them. One that is not there is left
+        out."""
+
 
 @runtime_checkable
 class RegionalImages(ImageAccess, Protocol):
@@ -139,6 +143,16 @@ class ShareService(Protocol):
 
     def disassociate(self, share: str, *, images: Sequence[str], targets: Sequence[str]) -> None:
         """Take images and targets out of a share, at most five of each."""
+
+
+class RoleService(Protocol):
+    """Reads and replaces the trust policy of an owner's sharing role."""
+
+    def trust_policy(self) -> str | None:
+        """The document; ``None`` only if the owner has no such role."""
+
+    def replace_trust_policy(self, document: str) -> None:
+        """Replace the document as a whole."""
 
 
 class StoredObject(Struct, frozen=True):
@@ -244,6 +258,9 @@ class Cloud(Protocol):
 
     def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
+
+    def role(self, owner: str, *, before_write: BeforeCall = at_once) -> RoleService:
+        """The sharing role of an owner, through the owner's role if the policy names one."""
 
     def read_object(self, bucket: str, name: str, *, region: str | None, most: int) -> bytes | None:
         """A file of a trail that was put into a bucket: a ``ReadObject``."""

@@ -19,6 +19,10 @@ SERVICES: tuple[Service, ...] = ("ecs", "eds")
 
 EVERY_REGION = "all"
 """The region of a shard that has all of them: what is counted over all regions is decided in one place."""
+
+EVERYWHERE = "*"
+"""The region of what an owner has once beside the images of all regions, and of gaps that concern all its shards."""
+
 Tags = frozenset[tuple[str, str]]
 
 NO_TAGS: Tags = frozenset()
@@ -61,6 +65,11 @@ class Shard(NamedTuple):
 def desktops_of(owner: str) -> Shard:
     """The one shard of an owner's images of Elastic Desktop Service."""
     return Shard("eds", owner, EVERY_REGION)
+
+
+def wide_shard(owner: str) -> Shard:
+    """The shard of what an owner has once, for all regions: its sharing role."""
+    return Shard("ecs", owner, EVERYWHERE)
 
 
 class Member(Struct, frozen=True):
@@ -122,6 +131,7 @@ class Image(Struct, frozen=True, kw_only=True):
     """One row of an image listing. ``None`` means that the row did not say.
 
     ``within`` is the region where the shard has several, ``shared_with`` how many accounts the row says have it.
+    ``snapshots`` are those behind its disks, which know whether they are encrypted where the row does not say.
     """
 
     id: str
@@ -135,6 +145,7 @@ class Image(Struct, frozen=True, kw_only=True):
     self_shared: bool | None = None
     product_code: str = ""
     alias: str = "self"
+    snapshots: tuple[str, ...] = ()
     within: str = ""
     shared_with: int | None = None
 
@@ -142,6 +153,11 @@ class Image(Struct, frozen=True, kw_only=True):
     def region(self) -> str:
         """Where the image is."""
         return self.within or self.shard.region
+
+    @property
+    def keyed(self) -> bool:
+        """Whether who gets it needs its owner's key, too: Elastic Desktop Service shares no encrypted image at all."""
+        return bool(self.encrypted) and self.shard.service == "ecs"
 
 
 class Grant(Struct, frozen=True):
@@ -238,13 +254,15 @@ class ImageReading(Struct, frozen=True):
     """An image with its grants; ``grants`` is ``None`` when they were not read, and ``unread`` says why.
 
     ``asked`` is false where nobody asked for them, because the image itself says that it is not shared. Whether that
-    speaks of accounts that a resource share reaches, nobody knows.
+    speaks of accounts that a resource share reaches, nobody knows. ``unsure`` is why it could not be found out whether
+    the image is encrypted.
     """
 
     image: Image
     grants: tuple[Grant, ...] | None
     unread: str = ""
     asked: bool = True
+    unsure: str = ""
 
 
 class Incomplete(Struct, frozen=True, order=True):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Shell
+from tests.support.encrypted import encrypt
 from tests.support.trial import MANAGEMENT, OTHER_REGION, OWNER, PARTNER, REGION, E, policy, rule, world
 
 Make = Callable[..., Shell]
@@ -71,7 +72,7 @@ def test_everything_in_order(shell: Make) -> None:
     before, access = run.state(), run.trial.access()
     ran = run("doctor")
     assert (ran.status, ran.err) == (0, "")
-    assert ran.lines[-1] == "29 checks, nothing to mend"
+    assert ran.lines[-1] == "31 checks, nothing to mend"
     told = answers(run)
     assert told["credentials"] == f"they are those of {CALLER}"
     assert told["directory: role"] == f"{CALLER} may assume {READER}"
@@ -409,3 +410,36 @@ def test_without_credentials_nothing_is_said_of_the_worker(shell: Make) -> None:
     checks = [row["check"] for row in run("doctor", "--json").json["checks"]]
     assert "credentials" in checks
     assert "worker" not in checks
+
+
+def test_a_rule_that_authorizes_encrypted_images_needs_the_sharing_role(shell: Make) -> None:
+    """Where it is missing it is said how to make it, and where it cannot be understood, too; else who is in it."""
+    run = shell(policy=policy(rules=[{**rule(), "encrypted": "authorize"}]))
+    check = f"owner {OWNER}: sharing role"
+    assert bad(run) == {
+        check: (
+            "a rule says encrypted: authorize, and there is no role AliyunECSShareEncryptImageDefaultRole",
+            f"create it in account {OWNER}, with a policy that lets it use the keys",
+        )
+    }
+    encrypt(run.trial, OWNER)
+    assert bad(run) == {}
+    told = answers(run)[check]
+    assert told.startswith("it lets in 0 accounts, ")
+    assert told.endswith(f"of 2048 characters; not tried, as it would change something: {CALLER} needs ram:UpdateRole")
+    run.trial.apply()
+    assert answers(run)[check].startswith("it lets in 2 accounts, ")
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"), [("ram:GetRole", "NoPermission"), ("ecs:DescribeSnapshots", "Forbidden.RAM")]
+)
+def test_reading_keys_takes_permissions(shell: Make, operation: str, code: str) -> None:
+    """Each is tried and named."""
+    run = shell(policy=policy(rules=[{**rule(), "encrypted": "authorize"}]))
+    encrypt(run.trial, OWNER)
+    run.trial.patch(faults=[{"operation": operation, "kind": "error", "code": code, "status": 403, "every": 1}])
+    ((check, (why, remedy)),) = bad(run).items()
+    assert check.endswith(operation)
+    assert code in why
+    assert operation in remedy

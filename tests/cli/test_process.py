@@ -132,7 +132,7 @@ def test_every_command_as_a_user_runs_it(apart: Deployment) -> None:
     run = apart
     assert done(run("validate"), 0) == ["policy.yaml: in order: deployment trial, mode enforce, 1 rule, 1 owner"]
     assert done(run("init"), 0)[0].endswith("/state: begun: deployment trial, directory rd-trial")
-    assert done(run("doctor"), 0)[-1] == "20 checks, nothing to mend"
+    assert done(run("doctor"), 0)[-1] == "21 checks, nothing to mend"
     planned = done(run("plan", "--out", "plan.json"), 3)
     assert planned[0] == (
         f"LOCAL CLOUD {run.url}, directory rd-trial, deployment trial, mode enforce, "

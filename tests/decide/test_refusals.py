@@ -50,7 +50,8 @@ def refusals(*of: Image, quota: int = 50, remembered: tuple[RememberedRefusal, .
         (
             image("gold", encrypted=True),
             "encrypted-refused",
-            "encrypted images are not shared in this version: use an unencrypted copy",
+            "it is encrypted: let the rule say encrypted: authorize if its audience may use the owner's key (an image "
+            "under the service's own key has to be copied with a customer key first), or share an unencrypted copy",
         ),
     ],
 )

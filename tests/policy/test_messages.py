@@ -12,12 +12,13 @@ KEYS = """
     owners owners[1].account owners[1].regions owners[0].role owners[0].quotas.accounts_per_image
     never never.accounts[0] never.folders[0] never.accept_moves
     rules[1] rules[1].name rules[1].images rules[1].audience rules[0].channel rules[0].mode
+    rules[0].encrypted owners[0].quotas.trust_policy_length
     rules[0].images.service rules[0].images.owner rules[0].images.region[0] rules[0].images.ids
     rules[0].images.name rules[0].images.family rules[0].images.tags
     rules[0].audience.folders[1] rules[0].audience.account_tags rules[0].audience.accounts[1]
     rules[0].audience.partners[1].account rules[0].audience.partners[0].name rules[0].audience.partners[0].until
     rules[0].audience.except.folders[0] rules[0].audience.except.accounts[0] rules[0].audience.except.accept_moves
-    rules[0].encrypted owners[0].kms_keys rules[0].audience.partners[0].site rules[0].images.copy_to
+    owners[0].kms_keys rules[0].audience.partners[0].site rules[0].images.copy_to
     safety.hold_when.lost_pairs safety.hold_when.lost_percent safety.hold_when.window
     safety.hold_when.departed.accounts safety.hold_when.departed.percent
     safety.partners safety.grace safety.on_leave safety.unmanaged

@@ -48,7 +48,7 @@ def test_what_is_granted_is_what_the_code_calls() -> None:
 
 def test_the_readme_names_what_is_granted() -> None:
     """Its table has a row for each bearer, with exactly the bearer's actions."""
-    part = README.split("**What has to be enabled.**", 1)[1].split("\n## ", 1)[0]
+    part = README.split("### What has to be enabled\n", 1)[1].split("\n## ", 1)[0]
     table = {cells[1].strip(): cells[2] for line in part.splitlines() if len(cells := line.split("|")) > 3}
     for row, bearer in ROWS.items():
         named = re.findall(r"`([a-z]+:\w+)`", table[row])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from localcloud import LogEntry
 from orgshare.focus import EVERYTHING, Focus, Selection, focus_of
 from orgshare.signals import Signal
 from orgshare.way.applying import Applied
@@ -786,19 +787,28 @@ def test_an_association_that_is_under_way_for_ever_is_found_and_auto_goes_direct
 @pytest.mark.parametrize("partial", ["none", "some"])
 @pytest.mark.parametrize("channel", ["auto", "directory"])
 def test_an_image_that_no_share_takes_stops_no_other(trial: Trials, partial: str, channel: str) -> None:
-    """It is named with what the cloud says, and tried again only after a while."""
+    """It is named with what the cloud says, and tried again only after a while; with auto it is shared directly."""
     t = trial(world=world(switches={"partial_association": partial}), policy=by_auto(rules=[rule(channel=channel)]))
-    t.patch(images={"m-gold": {"encryption": "service-key"}})
+
+    first = True
+
+    def spoil(entry: LogEntry) -> None:
+        if first and entry.action == "DescribeSnapshots":
+            t.patch(images={"m-gold": {"encryption": "service-key"}})
+
+    t.cloud.on_request(spoil)
     applied = t.apply()
+    first = False
     assert by_shares(t) == {**everywhere(A, B), "m-gold": set()}
     assert {(r.image, r.reason, r.accounts) for r in applied.plan.refused} == {("m-gold", "association-failed", (A, B))}
+    t.patch(images={"m-gold": {"encryption": "none"}})
     for _ in range(2):
         applied = t.apply()
-    reason = "association-failed" if channel == "directory" else "encrypted-with-service-key"
-    assert {(r.image, r.reason, r.accounts) for r in applied.plan.refused} == {("m-gold", reason, (A, B))}
+    expected = {("m-gold", "association-failed", (A, B))} if channel == "directory" else set()
+    assert {(r.image, r.reason, r.accounts) for r in applied.plan.refused} == expected
+    assert directly(t) == {**NOBODY, "m-gold": {A, B} if channel == "auto" else set()}
     assert applied.failed == ()
     assert writes(calls_of(t, t.apply)) == 0
-    t.patch(images={"m-gold": {"encryption": "none"}})
     t.cloud.advance(24 * 3600)
     until_settled(t)
     assert (by_shares(t), directly(t)) == (everywhere(A, B), NOBODY)

@@ -305,8 +305,8 @@ def test_a_quota_that_is_smaller_than_the_policy_says_names_the_left_out(trial: 
         ({"status": "Deprecated"}, "deprecated", set()),
         ({"status": "Creating"}, "not-available", set()),
         ({"public": True}, "community", set()),
-        ({"encryption": "cmk"}, "encrypted-without-role", set()),
-        ({"encryption": "service-key"}, "encrypted-with-service-key", set()),
+        ({"encryption": "cmk"}, "encrypted-refused", set()),
+        ({"encryption": "service-key"}, "encrypted-refused", set()),
     ],
 )
 def test_an_image_that_cannot_be_shared_is_refused_with_its_reason_and_stops_no_other(

@@ -26,9 +26,10 @@ from orgshare.alibaba.desktops import EcdImages, desktop_client
 from orgshare.alibaba.desktops import regions as desktop_regions
 from orgshare.alibaba.directory import ResourceDirectory
 from orgshare.alibaba.images import EcsImages, regions
+from orgshare.alibaba.roles import SharingRoles
 from orgshare.alibaba.shares import ResourceShares, sharing_client
 from orgshare.policy.model import Policy
-from orgshare.ports import BeforeCall, Directory, ImageService, ShareService, at_once
+from orgshare.ports import BeforeCall, Directory, ImageService, RoleService, ShareService, at_once
 from orgshare.words import Shard
 
 ROLE_SESSION = timedelta(hours=1)
@@ -60,6 +61,7 @@ SDKS: Mapping[str, str] = MappingProxyType(
         "fc": "alibabacloud_fc20230330.client",
         "fc2": "fc2",
         "oss": "alibabacloud_oss_v2",
+        "ram": "alibabacloud_ram20150501.client",
         "resourcemanager": "alibabacloud_resourcemanager20200331.client",
         "resourcesharing": "alibabacloud_resourcesharing20200110.client",
         "sts": "alibabacloud_sts20150401.client",
@@ -171,6 +173,13 @@ class AlibabaCloud:
         """The resource shares of one shard, through the owner's role if the policy names one."""
         config = self._config(self._policy.owner(shard.owner).role, shard.region)
         return ResourceShares(sharing_client(config), self._lane(shard.owner, shard.region, before_write))
+
+    def role(self, owner: str, *, before_write: BeforeCall = at_once) -> RoleService:
+        """The sharing role of an owner, through the owner's role if the policy names one."""
+        from alibabacloud_ram20150501.client import Client
+
+        config = self._config(self._policy.owner(owner).role, CENTRAL_REGION)
+        return SharingRoles(Client(config), self._lane(owner, CENTRAL_REGION, before_write))
 
     def read_object(self, bucket: str, name: str, *, region: str | None, most: int) -> bytes | None:
         """A file of a trail that was put into a bucket."""

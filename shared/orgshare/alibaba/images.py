@@ -3,13 +3,16 @@
 https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-describeimages and its neighbours.
 
 What can go wrong lies in what an answer leaves out. A listing without a status filter shows only Available images, so
-every status is named. ``Encrypted`` of a disk is a preview field: absent, the image may still be encrypted, and the
-cloud will refuse it then. ``IsSelfShared`` comes as text, as a boolean, or not at all: only a clear false counts.
+every status is named. ``Encrypted`` of a disk is a preview field: absent, the image may still be encrypted, and its
+snapshots know. A listing of snapshots has a filter of that name, false unless it is given, and nobody says whether
+encrypted ones are left out then (https://alibabacloud.com/help/doc-detail/25526.htm): so what is not listed is asked
+for once more with it. ``IsSelfShared`` comes as text, as a boolean, or not at all: only a clear false counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orgshare.alibaba.calls import Lane, count, required
@@ -73,6 +76,38 @@ class EcsImages:
 
         return self._lane.read(operation, call)
 
+    def encrypted(self, snapshots: Sequence[str]) -> Mapping[str, bool]:
+        """Whether each of these snapshots is encrypted."""
+        found = self._snapshots(snapshots, None)
+        missing = [snapshot for snapshot in snapshots if snapshot not in found]
+        return {**found, **self._snapshots(missing, True)} if missing else found
+
+    def _snapshots(self, snapshots: Sequence[str], encrypted: bool | None) -> dict[str, bool]:
+        """The snapshots of these that one listing shows, which has to be complete."""
+        operation = "ecs:DescribeSnapshots"
+        request = self._models.DescribeSnapshotsRequest(
+            region_id=self._shard.region,
+            snapshot_ids=json.dumps(list(snapshots)),
+            encrypted=encrypted,
+            page_number=1,
+            page_size=PAGE_SIZE,
+        )
+
+        def call() -> dict[str, bool]:
+            body = required(self._client.describe_snapshots(request).body, operation, "a body")
+            rows = required(required(body.snapshots, operation, "Snapshots").snapshot, operation, "Snapshots.Snapshot")
+            total = count(body.total_count, operation, "TotalCount")
+            if len(rows) != total:
+                raise Malformed(f"{operation}: {len(rows)} rows, but a total of {total}")
+            return {
+                str(required(row.snapshot_id, operation, "SnapshotId")): required(
+                    _clear(row.encrypted), operation, "Encrypted"
+                )
+                for row in rows
+            }
+
+        return self._lane.read(operation, call)
+
     def share(self, image: str, *, add: Sequence[str], remove: Sequence[str]) -> None:
         """One call that adds and removes direct grants, at most ten of each."""
         if len(add) > MOST_ACCOUNTS_A_CALL or len(remove) > MOST_ACCOUNTS_A_CALL:
@@ -131,17 +166,21 @@ def _image(row: Any, shard: Shard, operation: str) -> Image:
         self_shared=_clear(row.is_self_shared),
         product_code=row.product_code or "",
         alias=row.image_owner_alias or "self",
+        snapshots=tuple(sorted(disk.snapshot_id for disk in _disks(row) if disk.snapshot_id)),
     )
 
 
 def _encrypted(row: Any) -> bool | None:
     """Whether a disk of the image is encrypted; ``None`` where no disk says."""
-    mappings = row.disk_device_mappings
-    disks = mappings.disk_device_mapping if mappings and mappings.disk_device_mapping else ()
-    said = [_clear(disk.encrypted) for disk in disks]
+    said = [_clear(disk.encrypted) for disk in _disks(row)]
     if True in said:
         return True
     return False if said and None not in said else None
+
+
+def _disks(row: Any) -> Sequence[Any]:
+    mappings = row.disk_device_mappings
+    return mappings.disk_device_mapping if mappings and mappings.disk_device_mapping else ()
 
 
 def _clear(value: Any) -> bool | None:

@@ -28,12 +28,13 @@ from orgshare.policy.model import Owner, Policy
 from orgshare.report.names import names_of
 from orgshare.report.retiring import blockers, retired_document, retired_lines
 from orgshare.retired import Retirement
+from orgshare.trust import RoleLedger
 from orgshare.way.applying import Applied
 from orgshare.way.asking import check_images, look_at_image
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.wiring import new_run
-from orgshare.words import EVERY_REGION, Shard, counted
+from orgshare.words import EVERY_REGION, Shard, counted, wide_shard
 
 
 @click.command()
@@ -47,15 +48,19 @@ def release(terminal: Terminal, *, shard: Shard, yes: bool, policy: str | None) 
         raise click.UsageError("release asks before it forgets anything: here it needs --yes.")
     of, state = opened_state(terminal, policy)
     _check_orphaned(of, shard)
+    role = state.read_role(shard.owner) if shard == wide_shard(shard.owner) else None
     before = state.read(shard)
-    known = _known(before.ledger)
-    if not known:
+    known = _known(before.ledger) if role is None else {"principal": len(role.ledger.principals)}
+    if not any(known.values()):
         raise ConfigurationError(f"{shard}: the state knows of nothing that is ours there")
     what = ", ".join(counted(number, one) for one, number in known.items())
     if not yes and not terminal.ask(f"forget {what} in {shard}? They stay shared, and nobody looks after them"):
         terminal.show("nothing was done")
         return statuses.DUE
-    state.write(shard, before, Ledger(lost=before.ledger.lost), run=new_run())  # the guard goes on counting these
+    if role is not None:
+        state.write_role(shard.owner, role, RoleLedger(), run=new_run())
+    else:
+        state.write(shard, before, Ledger(lost=before.ledger.lost), run=new_run())  # the guard goes on counting these
     terminal.answer({"released": {"shard": str(shard), **known}}, [f"{shard}: forgot {what}; they stay shared"])
     return statuses.FINE
 
@@ -172,12 +177,14 @@ def _retire_shard(
     def only_that(of: Policy) -> Policy:
         _check_orphaned(of, shard)
         known = next((owner for owner in of.owners if owner.account == shard.owner), Owner(shard.owner, ()))
-        regions = None if shard.region == EVERY_REGION else (shard.region,)
+        role_alone = shard == wide_shard(shard.owner)
+        regions = () if role_alone else None if shard.region == EVERY_REGION else (shard.region,)
         owner = replace(known, regions=regions, role=role or known.role, only=shard.service)
         return replace(of, owners=(owner,), rules=(), unmanaged="keep")  # what others gave is not ours to end
 
     with opened(terminal, policy, change=only_that) as (runtime, settings):
-        if shard not in runtime.state.shards():
+        wide = shard == wide_shard(shard.owner) and shard.owner in runtime.state.roles()
+        if not wide and shard not in runtime.state.shards():
             raise ConfigurationError(f"{shard}: the state knows of nothing that is ours there")
         task = Task(
             runtime=runtime,

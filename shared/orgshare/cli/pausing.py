@@ -15,7 +15,7 @@ from orgshare.errors import ConfigurationError
 from orgshare.policy.model import Policy
 from orgshare.record.state import State
 from orgshare.wiring import new_run, utc_now
-from orgshare.words import Shard
+from orgshare.words import Shard, desktops_of, wide_shard
 
 
 class ShardName(click.ParamType):  # type: ignore[type-arg]  # generic for the type checker only
@@ -58,10 +58,12 @@ def resume(terminal: Terminal, *, shard: Shard | None, policy: str | None) -> in
 def names_shard(policy: Policy, shard: Shard) -> bool:
     """Whether a policy names a shard: its owner, and its region or all of them.
 
-    While it names the owner, what its rules do not name of Elastic Desktop Service any more is revoked as everywhere.
+    While it names the owner, what its rules do not name of Elastic Desktop Service any more is revoked as everywhere,
+    and so is what its sharing role has of ours.
     """
     owners = [owner for owner in policy.owners if owner.account == shard.owner]
-    return any(shard.service == "eds" or owner.regions is None or shard.region in owner.regions for owner in owners)
+    wide = shard in (wide_shard(shard.owner), desktops_of(shard.owner))
+    return any(wide or owner.regions is None or shard.region in owner.regions for owner in owners)
 
 
 def _said(terminal: Terminal, state: State) -> int:

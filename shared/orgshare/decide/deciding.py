@@ -20,6 +20,7 @@ from orgshare.decide.facts import Facts
 from orgshare.decide.plan import Finding
 from orgshare.decide.selection import selector, why_retired
 from orgshare.decide.shard import Case, Run, decide_shard
+from orgshare.decide.trusting import decide_roles
 from orgshare.decide.wants import Want, want
 from orgshare.words import Image, Incomplete, Shard
 
@@ -41,16 +42,17 @@ def decide(facts: Facts) -> Decisions:
         reach=make_reach(facts),
         in_time=make_reach(replace(facts, settled=in_place, established=everybody)),
     )
-    wants: dict[tuple[tuple[int, ...], str, str], Want] = {}
+    wants: dict[tuple[tuple[int, ...], str, str, bool], Want] = {}
     cases: dict[Shard, list[Case]] = defaultdict(list)
     others: dict[Shard, dict[str, Want]] = defaultdict(dict)
     unread = []
 
     def wanted(image: Image) -> Want:
         rules = select(image)
-        key = (rules, image.shard.owner, image.shard.service)
+        of = image.shard
+        key = (rules, of.owner, of.service, image.keyed)
         if key not in wants:
-            wants[key] = want(policy, audiences, organization, rules, image.shard.owner, image.shard.service)
+            wants[key] = want(policy, audiences, organization, rules, of.owner, of.service, keyed=image.keyed)
         return wants[key]
 
     beside: dict[Shard, list[Image]] = defaultdict(list)
@@ -66,22 +68,35 @@ def decide(facts: Facts) -> Decisions:
             others[image.shard][image.id] = wanted(image)
         else:
             retired = why_retired(policy, facts.retired, image)
-            cases[image.shard].append(Case(image, reading.grants, wanted(image), retired))
+            cases[image.shard].append(Case(image, reading.grants, wanted(image), retired, reading.unsure))
+            if reading.unsure:
+                unread.append(Incomplete("shard", str(image.shard), f"{image.id}: {reading.unsure}"))
     images: list[ImageDecision] = []
     shards = {}
     for shard in sorted(cases.keys() | _with_shares(facts)):
         found = sorted(cases[shard], key=lambda case: case.id)
         decided, shards[shard] = decide_shard(run, shard, found, others[shard], beside[shard])
         images += decided
+    trusting = decide_roles(facts, images, audiences)
     return Decisions(
         audiences=audiences,
-        images=tuple(images),
+        images=trusting.images,
         shards=shards,
-        findings=tuple(sorted({*_rule_findings(facts, audiences), *(f for s in shards.values() for f in s.findings)})),
+        roles=trusting.roles,
+        findings=tuple(
+            sorted(
+                {
+                    *_rule_findings(facts, audiences),
+                    *trusting.findings,
+                    *(f for s in shards.values() for f in s.findings),
+                }
+            )
+        ),
         incomplete=tuple(
             sorted(
                 {
                     *unread,
+                    *trusting.incomplete,
                     *_rule_gaps(audiences),
                     *_organization_gaps(facts),
                     *(gap for s in shards.values() for gap in s.incomplete),

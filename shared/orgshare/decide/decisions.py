@@ -32,6 +32,7 @@ class ImageDecision(Struct, frozen=True, kw_only=True):
     rule may want them. ``strangers`` are grants by hand that nobody wants and that the policy revokes, with their
     times. ``quota`` is the number of accounts that the image can be shared with directly. ``home`` is the share that
     it is in or joins. ``asking`` are partners that would get their first grant of the image if a person approves.
+    ``authorized`` may get an encrypted image, and so have to be trusted by its owner's sharing role.
     ``lingering`` are accounts that nobody wants any more and that keep a grant of ours until the time given with them,
     ``kept`` those that keep it for good, because they left. ``retired`` says who or what retired the image.
     """
@@ -58,6 +59,7 @@ class ImageDecision(Struct, frozen=True, kw_only=True):
     kept: frozenset[str] = NOBODY
     retired: str = ""
     strangers: Mapping[str, str] = MappingProxyType({})
+    authorized: frozenset[str] = NOBODY
     refusals: tuple[Refusal, ...] = ()
     findings: tuple[Finding, ...] = ()
     pending: tuple[Pending, ...] = ()
@@ -134,6 +136,24 @@ class ShardDecision(Struct, frozen=True, kw_only=True):
         return found
 
 
+class RoleDecision(Struct, frozen=True, kw_only=True):
+    """The sharing role of one owner: whom it has to let in for which images, and what follows.
+
+    ``needs`` are the images for which each account is needed in its trust policy. Of them ``adding`` are not in it yet.
+    ``removing`` are ours, and nothing needs them any more.
+    """
+
+    owner: str
+    needs: Mapping[str, frozenset[str]] = MappingProxyType({})
+    adding: tuple[str, ...] = ()
+    removing: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+    def of_images(self, images: frozenset[str]) -> Mapping[str, frozenset[str]]:
+        """What of these images is needed."""
+        return {account: here for account, all_of in self.needs.items() if (here := all_of & images)}
+
+
 class Decisions(Struct, frozen=True, kw_only=True):
     """The decisions of one run, with the audiences that they rest on."""
 
@@ -142,6 +162,7 @@ class Decisions(Struct, frozen=True, kw_only=True):
     shards: Mapping[Shard, ShardDecision]
     findings: tuple[Finding, ...]
     incomplete: tuple[Incomplete, ...]
+    roles: Mapping[str, RoleDecision] = MappingProxyType({})
 
     def losses(self) -> tuple[Loss, ...]:
         """Every loss, proven or not."""

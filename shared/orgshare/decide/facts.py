@@ -11,6 +11,7 @@ from msgspec import Struct
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Policy
 from orgshare.retired import NONE_RETIRED, Retirements
+from orgshare.trust import RoleLedger, Trust
 from orgshare.words import Image, ImageReading, Organization, Pair, Shard, Sharing
 
 
@@ -28,6 +29,17 @@ class Proof(Struct, frozen=True):
     contradicted: str = ""
 
 
+class RoleFacts(Struct, frozen=True):
+    """The sharing role of an owner: what its trust policy says, and which principals in it are ours.
+
+    ``trust`` is ``None`` where there is no such role, or where it was not read, and ``unread`` says why.
+    """
+
+    trust: Trust | None = None
+    ledger: RoleLedger = RoleLedger()
+    unread: str = ""
+
+
 class Facts(Struct, frozen=True, kw_only=True):
     """What was read, what is remembered, and the time.
 
@@ -39,7 +51,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     In a ``sweep`` every shard that was looked at was looked at whole.
     Pairs that are ``held`` are not lost now, and of these a person said of the ``rejected`` ones that they stay; pairs
     that are ``released`` may be gained, because a person approved it. ``retired`` are the marks of images that a person
-    retired.
+    retired. ``roles`` are the sharing roles of owners of whom a rule authorizes encrypted images, or in whose role
+    anything is ours.
     """
 
     policy: Policy
@@ -60,3 +73,4 @@ class Facts(Struct, frozen=True, kw_only=True):
     rejected: frozenset[Pair] = frozenset()
     released: frozenset[Pair] = frozenset()
     retired: Retirements = NONE_RETIRED
+    roles: Mapping[str, RoleFacts] = MappingProxyType({})

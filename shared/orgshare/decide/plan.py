@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from orgshare.words import Incomplete, Pair, Shard
 
-Action = Literal["create-share", "associate", "grant", "disassociate", "revoke"]
+Action = Literal["trust", "create-share", "associate", "grant", "disassociate", "revoke", "distrust"]
 
 ORDER: tuple[str, ...] = (
     "trust", "create-share", "associate", "grant", "disassociate", "revoke", "distrust",
@@ -32,7 +32,7 @@ FIRST_ACCOUNTS = 100
 
 Reason = Literal[
     "not-own", "not-available", "deprecated", "community", "encrypted-with-service-key", "encrypted-without-role",
-    "encrypted-refused", "marketplace-across-sites", "over-quota", "account-refused", "refused",
+    "encrypted-refused", "encrypted-role-full", "marketplace-across-sites", "over-quota", "account-refused", "refused",
     "sharing-not-enabled", "owner-outside", "share-quota", "association-failed", "across-sites",
 ]  # fmt: skip
 
@@ -40,14 +40,16 @@ FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
     "kept-by-mode", "observed-only", "orphaned", "selects-nothing", "double-shared", "channel-fallback",
     "channel-conflict", "foreign-deployment", "rejected", "direct-only", "kept-on-leave", "paused", "out-of-time",
-    "not-permitted", "retired", "billed", "community",
+    "not-permitted", "retired", "billed", "community", "untrusted",
 ]  # fmt: skip
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """One step of a plan. ``gained`` and ``lost`` count pairs of access.
 
-    A grant or a revoke speaks of one image and all its ``accounts``. The others speak of a resource share: all
+    A grant or a revoke speaks of one image and all its ``accounts``. To trust and to distrust speaks of the sharing
+    role of an owner, of the ``accounts`` whose ECS it lets in or does not any more, and of the ``images`` that they are
+    let in for. The others speak of a resource share: all
     ``images`` and ``targets`` that are associated or disassociated. A share that has yet to be made has no id, but the
     ``audience`` that it is made for. ``within`` is the image's region where its shard has several.
     """
@@ -75,6 +77,8 @@ class Change(Struct, frozen=True, kw_only=True):
         place = (self.action, self.share or self.audience)
         if self.action in ("grant", "revoke"):
             return frozenset((*place, image, account) for image in self.images for account in self.accounts)
+        if self.action in ("trust", "distrust"):
+            return frozenset((*place, self.shard.owner, account) for account in self.accounts)
         return frozenset((*place, entity) for entity in (self.audience, *self.images, *self.targets))
 
 

@@ -13,13 +13,14 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved
-from orgshare.decide.decisions import Cut, Decisions, ImageDecision, ShardDecision
+from orgshare.decide.decisions import Cut, Decisions, ImageDecision, RoleDecision, ShardDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Cause, Loss, ends_grant
 from orgshare.decide.plan import Change, Finding, Hold, Pending, Plan, Summary, finding_rows, in_order
-from orgshare.words import Incomplete, Pair, counted
+from orgshare.words import Incomplete, Pair, counted, wide_shard
 
 NOTHING: frozenset[Pair] = frozenset()
+NO_IMAGES: frozenset[str] = frozenset()
 
 _CAUSES: Mapping[Cause, str] = MappingProxyType(
     {
@@ -72,6 +73,8 @@ def assemble(
         changes += sharing.changes()
         pending += sharing.pending()
         seen += sharing.findings()
+    for role in decisions.roles.values():
+        changes += _of_role(role)
     changes_in_order = in_order(changes)
     selected = [decision for decision in decisions.images if decision.rules]
     return Plan(
@@ -251,6 +254,23 @@ def _revoke(decision: ImageDecision, running: list[Loss]) -> Change:
         why="; ".join(parts),
         lost=len(running),
     )
+
+
+def _of_role(role: RoleDecision) -> Iterable[Change]:
+    """What changes in the trust policy of a sharing role. It gives and takes no pair: grants and revokes do."""
+    images = NO_IMAGES.union(*(role.needs[account] for account in role.adding))
+    if role.adding:
+        yield Change(
+            action="trust",
+            shard=wide_shard(role.owner),
+            images=tuple(sorted(images)),
+            accounts=role.adding,
+            rules=role.rules,
+            why=f"they get {counted(len(images), 'encrypted image')}",
+        )
+    if role.removing:
+        why = "no encrypted image of any region is shared with them any more"
+        yield Change(action="distrust", shard=wide_shard(role.owner), accounts=role.removing, why=why)
 
 
 def _with_changes(hold: Hold, decisions: Decisions) -> Hold:

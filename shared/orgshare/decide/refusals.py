@@ -26,6 +26,20 @@ https://www.alibabacloud.com/help/doc-detail/25463.htm
 REFUSAL_STANDS = timedelta(minutes=15)
 """How long a refusal of the cloud is believed before the same grant is tried again."""
 
+SERVICE_KEY_STANDS = timedelta(days=30)
+"""How long it is believed of an encrypted image that it is under the service's key.
+
+An image does not change its key, and no reading tells one key from the other; so each try would let accounts into the
+sharing role in vain.
+"""
+
+
+def stands(refusal: RememberedRefusal, now: datetime, *, encrypted: bool) -> bool:
+    """Whether a refusal is still believed of an image that is, or may be, ``encrypted``."""
+    if refusal.reason == "encrypted-with-service-key" and encrypted:
+        return now - refusal.at < SERVICE_KEY_STANDS
+    return now - refusal.at < REFUSAL_STANDS
+
 
 def direct_additions(
     now: datetime,
@@ -48,13 +62,14 @@ def direct_additions(
         refusals.append(refused(image, want, ACROSS_SITES, apart, remedy_of(ACROSS_SITES)))
         missing -= apart
     for refusal in remembered:
-        if now - refusal.at >= REFUSAL_STANDS:
+        if not stands(refusal, now, encrypted=bool(image.encrypted)):
             continue
         concerned = missing.intersection(refusal.accounts) if refusal.accounts else missing
         if concerned:
             again = (refusal.at + REFUSAL_STANDS).strftime("%H:%M")
+            later = "" if now - refusal.at >= REFUSAL_STANDS else f"; tried again after {again} UTC"
             reason = _reason(refusal, image)
-            remedy = f"{remedy_of(reason)}; the cloud said {refusal.code}; tried again after {again} UTC"
+            remedy = f"{remedy_of(reason)}; the cloud said {refusal.code}{later}"
             refusals.append(refused(image, want, reason, concerned, remedy))
             missing -= concerned
     if len(missing) > max(free, 0):
@@ -92,9 +107,8 @@ def refused_as_it_is(image: Image) -> tuple[Reason, str] | None:
         return "deprecated", remedy_of("deprecated")
     if image.status != "Available":
         return "not-available", f"its status is {image.status}; it is shared when it is Available"
-    if image.encrypted:
-        eds = image.shard.service == "eds"
-        return "encrypted-refused", _EDS_ENCRYPTED if eds else remedy_of("encrypted-refused")
+    if image.encrypted and not image.keyed:
+        return "encrypted-refused", _EDS_ENCRYPTED
     return None
 
 
@@ -105,9 +119,19 @@ _REMEDIES: dict[str, str] = {
     "not-own": "only its owner can share it: name an image of the owner, or copy it within the owner's account",
     "community": "a community image is visible to everybody and cannot be shared: take it out of the rule",
     "deprecated": "who has it keeps it, nobody new gets it: activate the image or share its successor",
-    "encrypted-refused": "encrypted images are not shared in this version: use an unencrypted copy",
+    "encrypted-refused": (
+        "it is encrypted: let the rule say encrypted: authorize if its audience may use the owner's key (an image "
+        "under the service's own key has to be copied with a customer key first), or share an unencrypted copy"
+    ),
     "encrypted-with-service-key": "copy the image with a customer key of your own (CopyImage) and share the copy",
-    "encrypted-without-role": "encrypted images are not shared in this version: use an unencrypted copy",
+    "encrypted-without-role": (
+        "create the role AliyunECSShareEncryptImageDefaultRole in the owner's account, with a policy that lets it use "
+        "the key, and let the rule say encrypted: authorize, so that the role is kept to trust whoever gets the image"
+    ),
+    "encrypted-role-full": (
+        "the trust policy of the sharing role has no place for them: raise quotas.trust_policy_length of the owner if "
+        "RAM takes a longer one, or narrow the audience"
+    ),
     ACROSS_SITES: (
         "it comes from the Marketplace and the account is on another of the vendor's sites (China, International): "
         "share an image without Marketplace software with it, or correct the key site in the policy"

@@ -66,12 +66,16 @@ class Run(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """One image, the grants that were read, and what is wanted. ``retired`` says who or what retired it."""
+    """One image, the grants that were read, and what is wanted. ``retired`` says who or what retired it.
+
+    ``unsure`` is why nobody knows whether it is encrypted; then nothing of it is given to anybody new.
+    """
 
     image: Image
     grants: tuple[Grant, ...]
     want: Want
     retired: str = ""
+    unsure: str = ""
 
     @property
     def id(self) -> str:
@@ -552,6 +556,7 @@ class _Image:
             ours=self.ours,
             shared=self.ground.shared,
             promised=self.ground.promised,
+            authorized=want.addable if image.keyed else NOBODY,
             served=self.ground.reached
             + sum(a in want.everybody and a not in self.coverage.associated for a in self.direct),
             coverage=self.coverage,
@@ -582,7 +587,7 @@ class _Image:
     def _additions(self, freed: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Refusal, ...]]:
         """Who gets a direct grant now, who would if a person approved, and who does not get one and why."""
         want, image, ground = self.want, self.image, self.ground
-        if image.id in self.work.unseen:
+        if image.id in self.work.unseen or self.case.unsure:
             return (), (), ()  # a share that cannot be seen may reach anybody
         has = self.direct | self.under_way
         barred = refused_as_it_is(image)
@@ -598,6 +603,13 @@ class _Image:
         if unserved:
             remedy = f"{ground.why}: {remedy_of(ground.reason)}"
             refusals = (*refusals, refused(image, want, ground.reason, unserved, remedy))
+        for left_out, remedy in (
+            (want.unauthorized, remedy_of("encrypted-refused")),
+            (want.unreachable, "it is encrypted, and then it is shared directly only: set channel: auto or direct"),
+        ):
+            without = left_out - has - self.coverage.possible
+            if without:
+                refusals = (*refusals, refused(image, want, "encrypted-refused", without, remedy))
         return grants, tuple(sorted(asking)), refusals
 
     def _asking(self, missing: frozenset[str]) -> frozenset[str]:
@@ -758,7 +770,7 @@ def _wish(case: Case) -> Wish:
     return Wish(
         audience=case.want.directory,
         fixed=bool(case.want.frozen),
-        joins=refused_as_it_is(case.image) is None,
+        joins=refused_as_it_is(case.image) is None and not case.unsure,
     )
 
 

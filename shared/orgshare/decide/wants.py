@@ -26,7 +26,8 @@ class Want(Struct, frozen=True):
     ``directory`` is the audience that resource shares should reach, and ``direct`` may get a direct grant if the
     directory cannot serve them. ``partners`` are those of them that are outside the organization. ``observed`` are
     wanted by rules that only observe. ``frozen`` says why nothing may be concluded about the audience of one of the
-    rules.
+    rules. Of an encrypted image, some may not get it: ``unauthorized`` ones because no rule that wants them authorizes
+    it, ``unreachable`` ones because those that do use the directory only, which is not known to work for such images.
     """
 
     rules: tuple[int, ...]
@@ -40,6 +41,8 @@ class Want(Struct, frozen=True):
     observed: frozenset[str]
     frozen: str
     mode: Mode
+    unauthorized: frozenset[str] = NOBODY
+    unreachable: frozenset[str] = NOBODY
 
 
 def want(
@@ -49,13 +52,21 @@ def want(
     rules: tuple[int, ...],
     owner: str,
     service: Service = "ecs",
+    *,
+    keyed: bool = False,
 ) -> Want:
-    """What these rules want for an image of this owner, of a service: ``eds`` has direct grants only."""
+    """What these rules want for an image of this owner, of a service: ``eds`` has direct grants only.
+
+    So has one that is ``keyed``, since it is known to be encrypted: what its sharing role would have to say for a whole
+    organization is not documented.
+    """
     chosen = [audiences[index] for index in rules]
     shown = policy.mode == "observe"  # then the plan shows everything, and nothing is carried out
     in_force = [audience for audience in chosen if shown or audience.rule.mode != "observe"]
-    adding = [audience for audience in in_force if not audience.frozen]
-    by_directory = [audience for audience in adding if audience.rule.channel != "direct" and service == "ecs"]
+    clear = [audience for audience in in_force if not audience.frozen]
+    authorizing = [a for a in clear if not keyed or a.rule.encrypted == "authorize"]
+    adding = [a for a in authorizing if not keyed or a.rule.channel != "directory"]
+    by_directory = [a for a in adding if not keyed and a.rule.channel != "direct" and service == "ecs"]
     everybody = _wanted(chosen) - {owner}
     addable = _wanted(adding) - {owner}
     return Want(
@@ -70,6 +81,8 @@ def want(
         observed=everybody - _wanted(in_force),
         frozen=next((audience.frozen for audience in chosen if audience.frozen), ""),
         mode="enforce" if shown else most_careful([audience.rule.mode for audience in chosen], policy.mode),
+        unauthorized=_wanted(clear) - _wanted(authorizing) - {owner},
+        unreachable=_wanted(authorizing) - addable - {owner},
     )
 
 

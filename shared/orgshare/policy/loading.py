@@ -25,9 +25,11 @@ from orgshare.policy.model import (
     MODES,
     QUOTA_SCOPES,
     SETTLE,
+    TRUST_POLICY_LENGTH,
     Audience,
     Channel,
     DirectoryReader,
+    Encrypted,
     Exclusion,
     ImageSelector,
     Limits,
@@ -48,7 +50,7 @@ T = TypeVar("T")
 Fields = Mapping[str, Value]
 Tags = tuple[tuple[str, frozenset[str]], ...]
 
-_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("encrypted", "kms_keys", "copy_to"), lambda _: None)
+_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("kms_keys", "copy_to"), lambda _: None)
 _SELECTORS = ("ids", "name", "family", "tags")
 _ECS_ONLY = ("family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
@@ -57,6 +59,12 @@ _CHANNELS: tuple[Channel, ...] = ("auto", "directory", "direct")
 _UNMANAGED: tuple[Unmanaged, ...] = ("keep", "adopt", "revoke")
 _PARTNERS: tuple[Partners, ...] = ("run", "hold")
 _SITES: tuple[Site, ...] = ("china", "international")
+_ENCRYPTED: tuple[Encrypted, ...] = ("authorize", "refuse")
+_QUOTAS: Mapping[str, int] = {
+    "accounts_per_image": ACCOUNTS_PER_IMAGE,
+    "eds_shares": EDS_SHARES,
+    "trust_policy_length": TRUST_POLICY_LENGTH,
+}
 _STATE = "oss://bucket/prefix, file:///absolute/folder, or file:folder relative to the policy's own folder"
 EXPECTED = "a policy file (named with --policy or ORGSHARE_POLICY)"
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -217,13 +225,10 @@ def _regions(value: Value) -> tuple[str, ...] | None:
 
 
 def _quotas(value: Value) -> dict[str, Any]:
-    fields = _fields(value, optional=("accounts_per_image", "eds_shares", "eds_shares_per"))
+    fields = _fields(value, optional=("accounts_per_image", "eds_shares", "eds_shares_per", "trust_policy_length"))
     scope: QuotaScope = _read(fields, "eds_shares_per", forms.choice(QUOTA_SCOPES), "account")
-    return {
-        "accounts_per_image": _read(fields, "accounts_per_image", forms.whole(least=1), ACCOUNTS_PER_IMAGE),
-        "eds_shares": _read(fields, "eds_shares", forms.whole(least=1), EDS_SHARES),
-        "eds_shares_per": scope,
-    }
+    counts = {key: _read(fields, key, forms.whole(least=1), default) for key, default in _QUOTAS.items()}
+    return {**counts, "eds_shares_per": scope}
 
 
 def _rules(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> tuple[Rule, ...]:
@@ -245,7 +250,7 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         "images": "a choice of images, such as {tags: {share: org}}",
         "audience": "those who get them, such as {folders: [root]}",
     }
-    fields = _fields(value, required=required, optional=("channel", "mode"))
+    fields = _fields(value, required=required, optional=("channel", "mode", "encrypted"))
     images = _read(fields, "images", lambda images: _images(images, owners), ImageSelector())
     return Rule(
         name=_read(fields, "name", forms.text(required["name"]), ""),
@@ -253,6 +258,7 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         audience=_read(fields, "audience", _audience, Audience()),
         channel=_read(fields, "channel", lambda channel: _channel(channel, kept, images), "auto"),
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
+        encrypted=_read(fields, "encrypted", forms.choice(_ENCRYPTED), "refuse"),
         place=f"{value.document.source}:{value.line}",
     )
 

@@ -19,6 +19,7 @@ Nested = Literal["unknown", "yes", "no"]
 Unmanaged = Literal["keep", "adopt", "revoke"]
 Partners = Literal["run", "hold"]
 Site = Literal["china", "international"]
+Encrypted = Literal["refuse", "authorize"]
 
 MODES: tuple[Mode, ...] = ("observe", "add", "enforce")
 """From the most careful to the least: a rule's own mode can only make it more careful than the deployment."""
@@ -27,6 +28,11 @@ ACCOUNTS_PER_IMAGE = 50
 """Accounts that one custom image can be shared with unless Quota Center raised it.
 
 https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-modifyimagesharepermission
+"""
+
+TRUST_POLICY_LENGTH = 2048
+"""Characters of a role's trust policy. That there is a limit is documented, its number is not: this is the smaller of
+those that other policies of RAM have or had (https://www.alibabacloud.com/help/doc-detail/28753.htm).
 """
 
 
@@ -71,6 +77,7 @@ class Owner(Struct, frozen=True):
     ``eds_shares`` is how many shares of images of Elastic Desktop Service fit together into all regions, into one, or
     of one image (``eds_shares_per``). ``only`` is the one service that is looked at, where that is not every one that
     the rules or the state name.
+    ``trust_policy_length`` is how many characters the trust policy of its sharing role may have.
     ``site`` is the vendor's site that the account belongs to, if the policy says so.
     """
 
@@ -82,6 +89,7 @@ class Owner(Struct, frozen=True):
     eds_shares_per: QuotaScope = "account"
     only: Service | None = None
     site: Site | None = None
+    trust_policy_length: int = TRUST_POLICY_LENGTH
 
 
 class ImageSelector(Struct, frozen=True):
@@ -134,13 +142,18 @@ class Audience(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """One rule; ``mode`` is already the more careful of its own and the deployment's, ``place`` is file:line."""
+    """One rule; ``mode`` is already the more careful of its own and the deployment's, ``place`` is file:line.
+
+    ``encrypted`` is what becomes of encrypted images: they are refused, or the sharing role of their owner is kept so
+    that those who get them can use them.
+    """
 
     name: str
     images: ImageSelector
     audience: Audience
     channel: Channel = "auto"
     mode: Mode = "enforce"
+    encrypted: Encrypted = "refuse"
     place: str = ""
 
     @property

@@ -23,6 +23,7 @@ from orgshare.notices import Noted
 from orgshare.retired import Retirement
 from orgshare.saw import NEVER, Saw, Standing, View
 from orgshare.seen import Place, Seen
+from orgshare.trust import Principal, RoleLedger
 from orgshare.words import Pair
 
 FORMAT = 2
@@ -72,6 +73,15 @@ class ShardForm(Struct, frozen=True, omit_defaults=True):
     made: tuple[str, ...] = ()
     reached: tuple[Pairs, ...] = ()
     saw: Saw = NEVER
+
+
+class RoleForm(Struct, frozen=True, omit_defaults=True):
+    """A generation of an owner's sharing role: the principals in its trust policy that are ours."""
+
+    format: int
+    run: str
+    lease: LeaseMark | None = None
+    principals: dict[str, Principal] = {}
 
 
 class GuardForm(Struct, frozen=True, omit_defaults=True):
@@ -165,6 +175,16 @@ def ledger_of(form: ShardForm) -> Ledger:
         ),
         saw=form.saw,
     )  # fmt: skip
+
+
+def role_form(ledger: RoleLedger, *, run: str, lease: LeaseMark) -> RoleForm:
+    """What is ours in a sharing role as it is written down."""
+    return RoleForm(FORMAT, run, lease, dict(sorted(ledger.principals.items())))
+
+
+def role_ledger_of(form: RoleForm) -> RoleLedger:
+    """What is ours in a sharing role as it was written down."""
+    return RoleLedger(MappingProxyType(form.principals))
 
 
 def guard_form(record: GuardRecord, *, run: str) -> GuardForm:

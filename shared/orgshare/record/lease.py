@@ -16,17 +16,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
 from orgshare.errors import Busy, CredentialsRefused, OrgshareError, Paused, StopShard, VendorError
 from orgshare.ledger import Ledger
-from orgshare.record.forms import LeaseMark, ShardForm, shard_form
+from orgshare.record.forms import LeaseMark
 from orgshare.record.series import Series
+from orgshare.trust import RoleLedger
 from orgshare.words import Shard
 
 Answer = TypeVar("Answer")
+Kept = TypeVar("Kept")
 
 LONGEST_CALL = 20.0
 """Seconds after which a call that was begun is over, answered or not: connecting takes at most 5 and reading 10."""
@@ -45,18 +47,20 @@ class Clocks(Struct, frozen=True):
     monotonic: Callable[[], float]
 
 
-class Lease:
+class LeaseOf(Generic[Kept]):
     """A shard that this run holds once ``commit`` succeeded. Any number of threads may ask it.
 
-    ``number`` is that of the generation that this run's decisions rest on.
+    ``number`` is that of the generation that this run's decisions rest on, ``form`` how a ledger is written down.
     """
 
     def __init__(
         self,
-        series: Series[ShardForm],
+        series: Series[Any],
         shard: Shard,
         number: int,
+        ledger: Kept,
         *,
+        form: Callable[[Kept, LeaseMark], Struct],
         run: str,
         seconds: float,
         clocks: Clocks,
@@ -64,13 +68,19 @@ class Lease:
     ) -> None:
         self._series, self._shard, self._number = series, shard, number
         self._run, self._seconds, self._clocks, self._paused = run, seconds, clocks, paused
+        self._written = form
         self._lock = threading.RLock()
-        self._ledger = Ledger()
-        self._form: ShardForm | None = None
+        self._ledger = ledger
+        self._form: Struct | None = None
         self._lost = False
         self._put_at = self._looked_at = (clocks.now(), clocks.monotonic())
 
-    def commit(self, ledger: Ledger) -> None:
+    @property
+    def number(self) -> int:
+        """The number of the newest generation that this run rests on, or wrote itself."""
+        return self._number
+
+    def commit(self, ledger: Kept) -> None:
         """Write the ledger down, which renews the lease. Raises ``StopShard``: ``Busy`` if another run is newer."""
         with self._lock:
             began = (self._clocks.now(), self._clocks.monotonic())
@@ -100,7 +110,7 @@ class Lease:
                 self._looked_at = began
             self._still_in_time()  # last, because the state may have taken its time to answer
 
-    def release(self, ledger: Ledger) -> None:
+    def release(self, ledger: Kept) -> None:
         """Write the ledger down and let go. Raises ``StopShard`` if another run is newer, or nobody answers."""
         with self._lock:
             if ledger == self._ledger and self._since(self._put_at) >= self._seconds:
@@ -120,8 +130,8 @@ class Lease:
         if self._since(self._put_at) >= self._seconds - min(LONGEST_CALL, self._seconds / 4):
             raise Busy(f"{self._shard}: this run was held up until its lease was over; the next run goes on")
 
-    def _put(self, ledger: Ledger, seconds: float) -> ShardForm:
-        form = shard_form(ledger, run=self._run, lease=LeaseMark(self._run, seconds))
+    def _put(self, ledger: Kept, seconds: float) -> Struct:
+        form = self._written(ledger, LeaseMark(self._run, seconds))
         if self._lost or not self._answered(lambda: self._series.put(self._number + 1, form)):
             raise self._overtaken()
         self._number += 1
@@ -142,3 +152,11 @@ class Lease:
     def _overtaken(self) -> Busy:
         self._lost = True
         return Busy(f"{self._shard}: another run is writing to its state; nothing more is done there in this run")
+
+
+class Lease(LeaseOf[Ledger]):
+    """The lease of a shard."""
+
+
+class RoleLease(LeaseOf[RoleLedger]):
+    """The lease of an owner's sharing role, which is a shard of its own."""

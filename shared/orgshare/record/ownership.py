@@ -21,7 +21,7 @@ from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Reason
 from orgshare.decide.planning import rules_of
-from orgshare.decide.refusals import REFUSAL_STANDS
+from orgshare.decide.refusals import stands
 from orgshare.decide.shares import CREATE, Joining, audience_key
 from orgshare.errors import Refused, VendorError
 from orgshare.execute.associating import ShareOutcome
@@ -32,7 +32,7 @@ from orgshare.words import NOBODY, Grant
 _REASONS: Mapping[str, Reason] = {
     "AssumeRoleError": "encrypted-without-role",
     "InvalidOperation.ServiceKeyEncryptedImageUnsupported": "encrypted-with-service-key",
-    "InvalidParameter.KMSKeyId.CMKUnauthorized": "encrypted-refused",
+    "InvalidParameter.KMSKeyId.CMKUnauthorized": "encrypted-without-role",
     "InvalidParameter.KMSKeyId.CMKNotEnabled": "encrypted-refused",
     "OperationDeined.FullImage": "encrypted-refused",
     "OperationDeined.EncryptedSnapshot": "encrypted-refused",
@@ -98,8 +98,11 @@ def settled(
             elif entry.unwanted is None and account in concluded:
                 entries[account] = replace(entry, unwanted=facts.now)
         ledger = ledger.with_entries(image, entries)
+    plain = {reading.image.id for reading in facts.readings if reading.image.encrypted is False}
+    there = {reading.image.id for reading in facts.readings}
     for image, refusals in ledger.refusals.items():
-        standing = tuple(refusal for refusal in refusals if facts.now - refusal.at < REFUSAL_STANDS)
+        encrypted = image not in plain and (image in there or not facts.sweep)
+        standing = tuple(refusal for refusal in refusals if stands(refusal, facts.now, encrypted=encrypted))
         if standing != refusals:
             ledger = ledger.with_refusals(image, standing)
     return ledger

@@ -35,28 +35,33 @@ from orgshare.record.forms import (
     NotesForm,
     PauseForm,
     RetiredForm,
+    RoleForm,
     SeenForm,
     ShardForm,
     ViewForm,
     guard_form,
     ledger_of,
     record_of,
+    role_form,
+    role_ledger_of,
     seen_of,
     shard_form,
     view_digest,
     view_from,
 )
-from orgshare.record.lease import TICK, Clocks, Lease
+from orgshare.record.lease import TICK, Clocks, Lease, RoleLease
 from orgshare.record.marks import Marks
 from orgshare.record.series import KEPT_FOR, Series, decode
 from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.saw import View
 from orgshare.seen import Seen
 from orgshare.signals import MalformedEvent, Signal, parse, worker_request
-from orgshare.words import Shard
+from orgshare.trust import RoleLedger
+from orgshare.words import Shard, wide_shard
 
 BEGINNING = "deployment.json"
 SHARDS = "shards"
+ROLES = "roles"
 WAITING = "waiting"
 VIEWS = "views"
 WATCH = "watch"
@@ -73,6 +78,14 @@ class ShardState(Struct, frozen=True):
     """
 
     ledger: Ledger
+    number: int
+    holder: str = ""
+
+
+class RoleState(Struct, frozen=True):
+    """What is ours in an owner's sharing role, and of which generation: as ``ShardState`` has it of a shard."""
+
+    ledger: RoleLedger
     number: int
     holder: str = ""
 
@@ -116,22 +129,20 @@ class State:
         newest = self._shard(shard).newest()
         if newest.value is None:
             return ShardState(Ledger(), 0)
-        lease = newest.value.lease
-        held = lease is not None and lease.seconds > 0 and newest.age < timedelta(seconds=lease.seconds) + TICK
-        holder = lease.run if lease is not None and held else ""
-        return ShardState(ledger_of(newest.value), newest.number, holder)
+        return ShardState(ledger_of(newest.value), newest.number, _holder(newest.value.lease, newest.age))
 
     def take(
         self, shard: Shard, before: ShardState, ledger: Ledger, *, run: str, seconds: float, clocks: Clocks
     ) -> Lease:
         """Hold a shard, with this ledger written down. Raises ``StopShard``: ``Busy`` if another run holds it, or
         wrote since ``before`` was read."""
-        self._check_free(shard, before)
-        series = self._shard(shard)
+        self._check_free(shard, before.holder)
         lease = Lease(
-            series,
+            self._shard(shard),
             shard,
             before.number,
+            ledger,
+            form=lambda kept, mark: shard_form(kept, run=run, lease=mark),
             run=run,
             seconds=seconds,
             clocks=clocks,
@@ -142,11 +153,48 @@ class State:
 
     def write(self, shard: Shard, before: ShardState, ledger: Ledger, *, run: str) -> None:
         """Write a ledger down where nothing is to be done in the cloud. Raises ``Busy`` as ``take`` does."""
-        self._check_free(shard, before)
+        self._check_free(shard, before.holder)
         series, number = self._shard(shard), before.number + 1
         if not series.put(number, shard_form(ledger, run=run, lease=LeaseMark(run, 0))):
             raise Busy(f"{shard}: another run is writing to its state; nothing is done there in this run")
         series.prune(number)
+
+    def roles(self) -> frozenset[str]:
+        """The owners of whose sharing role the state knows anything."""
+        return frozenset(name.removeprefix(ROLES + "/") for name in self.store.folders(ROLES))
+
+    def read_role(self, owner: str) -> RoleState:
+        """What is ours in an owner's sharing role, and who holds it."""
+        newest = self._role(owner).newest()
+        if newest.value is None:
+            return RoleState(RoleLedger(), 0)
+        return RoleState(role_ledger_of(newest.value), newest.number, _holder(newest.value.lease, newest.age))
+
+    def take_role(
+        self, owner: str, before: RoleState, ledger: RoleLedger, *, run: str, seconds: float, clocks: Clocks
+    ) -> RoleLease:
+        """Hold an owner's sharing role, as ``take`` does a shard."""
+        shard = wide_shard(owner)
+        self._check_free(shard, before.holder)
+        lease = RoleLease(
+            self._role(owner),
+            shard,
+            before.number,
+            ledger,
+            form=lambda kept, mark: role_form(kept, run=run, lease=mark),
+            run=run,
+            seconds=seconds,
+            clocks=clocks,
+            paused=lambda: self.paused(shard),
+        )
+        lease.commit(ledger)
+        return lease
+
+    def write_role(self, owner: str, before: RoleState, ledger: RoleLedger, *, run: str) -> None:
+        """Write down what a reading of the role showed. Whoever was faster has read later, and that stays."""
+        series, number = self._role(owner), before.number + 1
+        if not before.holder and series.put(number, role_form(ledger, run=run, lease=LeaseMark(run, 0))):
+            series.prune(number)
 
     def guard(self) -> GuardRecord:
         """What the guard remembers."""
@@ -289,14 +337,23 @@ class State:
     def _shard(self, shard: Shard) -> Series[ShardForm]:
         return Series(self.store, _place(shard), ShardForm, formats=READABLE)
 
-    def _check_free(self, shard: Shard, before: ShardState) -> None:
-        if before.holder:
-            raise Busy(f"{shard}: run {before.holder} is at work there; nothing is done there in this run")
+    def _role(self, owner: str) -> Series[RoleForm]:
+        return Series(self.store, f"{ROLES}/{owner}", RoleForm, formats=READABLE)
+
+    def _check_free(self, shard: Shard, holder: str) -> None:
+        if holder:
+            raise Busy(f"{shard}: run {holder} is at work there; nothing is done there in this run")
 
     def _update_pause(self, change: Callable[[PauseForm], PauseForm]) -> None:
         nothing = PauseForm(FORMAT, "", self.beginning.begun, "")
         busy = "the pauses are being written by others; try again"
         _update(self._pauses, nothing, lambda form: form, change, lambda form: form, busy)
+
+
+def _holder(lease: LeaseMark | None, age: timedelta) -> str:
+    """The run that holds what a generation of this age is the newest of."""
+    held = lease is not None and lease.seconds > 0 and age < timedelta(seconds=lease.seconds) + TICK
+    return lease.run if lease is not None and held else ""
 
 
 def _place(shard: Shard) -> str:

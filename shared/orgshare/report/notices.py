@@ -247,6 +247,8 @@ def _failed(applied: Applied) -> Iterator[Matter]:
     for failure in applied.failed:
         change = failure.change
         what = ", ".join(change.images) if change.action in ("grant", "revoke") else change.share or change.audience
+        if change.action in ("trust", "distrust"):
+            what = "the sharing role"
         yield Matter(
             key=f"failed:{change.action}:{change.shard}:{what}",
             kind="failed",

@@ -1,6 +1,7 @@
 """Plans and runs as text, rendered from their documents: what is printed for people is what programs read.
 
-A plan is told resource share by resource share: what joins it (``+``) and what leaves it (``-``). Then image by image:
+A plan is told sharing role by sharing role, and resource share by resource share: what joins it (``+``) and what leaves
+it (``-``). Then image by image:
 who gains it, who loses it, who is refused and why (``!``). What is held (``~``), under way, found or unread follows,
 and the last line counts. Long lists end with how many more there are.
 
@@ -35,9 +36,12 @@ from orgshare.report.names import Names
 MOST = 8
 """So many accounts of a group, and so many rows of a section, before the rest is counted."""
 
-_SIGNS: Mapping[str, str] = {"grant": GAINED, "revoke": LOST, "associate": GAINED, "disassociate": LOST}
+_SIGNS: Mapping[str, str] = {
+    "trust": GAINED, "grant": GAINED, "revoke": LOST, "associate": GAINED, "disassociate": LOST, "distrust": LOST,
+}  # fmt: skip
 
 _DIRECT = ("grant", "revoke")
+_OF_ROLES = ("trust", "distrust")
 
 
 def plan_lines(plan: Document, names: Names, *, detail: bool = False) -> list[Text]:
@@ -143,7 +147,8 @@ def _change_blocks(
     many = [group for group in alike.values() if most is not None and len(group) > most + 1]
     grouped = {id(refusal) for group in many for refusal in group}
     return [
-        *_share_blocks([change for change in changes if change["action"] not in _DIRECT], names, most),
+        *_role_blocks([change for change in changes if change["action"] in _OF_ROLES], names, most),
+        *_share_blocks([c for c in changes if c["action"] not in (*_DIRECT, *_OF_ROLES)], names, most),
         *_image_blocks(
             [change for change in changes if change["action"] in _DIRECT],
             [refusal for refusal in refused if id(refusal) not in grouped],
@@ -152,6 +157,20 @@ def _change_blocks(
         ),
         *(_refused_alike(group, names, most) for group in many),
     ]
+
+
+def _role_blocks(changes: Iterable[Document], names: Names, most: int | None) -> list[list[Text]]:
+    """One block an owner's sharing role: whose ECS it lets in, and whose not any more."""
+    by_owner: dict[str, list[Document]] = {}
+    for change in changes:
+        by_owner.setdefault(change["owner"], []).append(change)
+    blocks = []
+    for owner, found in sorted(by_owner.items()):
+        head = line(Text("sharing role", style=STRONG), Text(f", owner {names.named_account(owner)}", style=QUIET))
+        rows = [row for change in found for row in _rows(_SIGNS[change["action"]], change["accounts"],
+                len(change["accounts"]), change["why"], names, most)]  # fmt: skip
+        blocks.append([head, *columns(rows, indent=2)])
+    return blocks
 
 
 def _share_blocks(changes: Iterable[Document], names: Names, most: int | None) -> list[list[Text]]:
@@ -357,6 +376,9 @@ def _failing(failure: Document, names: Names) -> list[Cell]:
     if failure["action"] in _DIRECT:
         what = f": {failure['action']} for {counted(len(failure['accounts']), 'account')}"
         return [*_joined(_image(failure["images"][0], names)), what]
+    if failure["action"] in _OF_ROLES:
+        what = f": {failure['action']} for {counted(len(failure['accounts']), 'account')}"
+        return [Text("sharing role", style=STRONG), f" of {failure['owner']}", what]
     share = f"resource share {failure['share']}" if failure["share"] else "new resource share"
     parts = [counted(len(failure[f"{kind}s"]), kind) for kind in ("image", "target") if failure[f"{kind}s"]]
     what = f": {failure['action']}{' for ' if parts else ''}{' and '.join(parts)}"
@@ -399,11 +421,13 @@ def _plan_summary(plan: Document) -> Text:
 
 def _touched(changes: Sequence[Document]) -> str:
     """How many images and resource shares some changes touch."""
-    images = {image for change in changes for image in change["images"]}
+    images = {image for change in changes for image in change["images"] if change["action"] not in _OF_ROLES}
+    roles = {change["owner"] for change in changes if change["action"] in _OF_ROLES}
     new = sum(change["action"] == "create-share" for change in changes)
     shares = {change["share"] for change in changes if change["share"]}
     parts = [counted(len(images), "image")] if images else []
     parts += [counted(len(shares) + new, "resource share")] if shares or new else []
+    parts += [counted(len(roles), "sharing role")] if roles else []
     return " and ".join(parts)
 
 

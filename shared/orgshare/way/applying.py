@@ -12,7 +12,7 @@ it for its own, sees what is missing, and finishes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
-from orgshare.errors import Busy, CredentialsRefused, OutOfTime, Paused, StopShard, VendorError
+from orgshare.errors import Busy, CredentialsRefused, OrgshareError, OutOfTime, Paused, StopShard, VendorError
 from orgshare.execute.sharing import Batches, Outcome, Work, both, carry_out
 from orgshare.focus import Focus
 from orgshare.guard import remember
@@ -35,10 +35,12 @@ from orgshare.way.finishing import RestedOn, saw_after, what_it_rests_on
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.way.shares import ShareResult, Shares
+from orgshare.way.trusting import RoleResult, Roles
 from orgshare.words import Incomplete, Shard
 
 Losses = Mapping[str, Mapping[str, Lost]]
 NO_LOSSES: Losses = MappingProxyType({})
+NOTHING_WITHHELD: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -64,9 +66,12 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 
 class _ShardResult(Struct, frozen=True):
-    """What became of one shard; ``stopped`` says why nothing more was written there before its end."""
+    """What became of one shard; ``stopped`` says why nothing more was written there before its end. ``withheld`` are
+    grants of encrypted images to accounts that the sharing role does not let in, and what stood in the way."""
 
     outcomes: tuple[Outcome, ...] = ()
+    withheld: Mapping[str, frozenset[str]] = NOTHING_WITHHELD
+    withholding: OrgshareError | None = None
     shares: ShareResult = ShareResult()
     stopped: StopShard | None = None
 
@@ -77,7 +82,7 @@ class _ShardResult(Struct, frozen=True):
 
     def failed(self) -> bool:
         """Whether anything was not done that was to be done, and that another run may do."""
-        return bool(self.errors()) or any(outcome.grants is None for outcome in self.outcomes)
+        return bool(self.errors() or self.withheld) or any(outcome.grants is None for outcome in self.outcomes)
 
     def left(self) -> bool:
         """Whether anything was begun that is not seen to be done."""
@@ -119,13 +124,14 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
     for change in planned.plan.changes:
         changes[change.shard].append(change)
     results: dict[Shard, _ShardResult] = {}
+    roles = Roles(runtime, planned)
     lost = {shard: ledger.lost for shard, ledger in planned.looked.ledgers().items()}
     for shard in sorted(planned.looked.services):
-        results[shard] = _carry_out_shard(runtime, planned, shard, changes.get(shard, []), lost, rested_on)
+        results[shard] = _carry_out_shard(runtime, planned, shard, changes.get(shard, []), lost, rested_on, roles)
         if any(loss.shard == shard for loss in planned.running):
             with asking_the_state():
                 lost[shard] = runtime.state.read(shard).ledger.lost
-    return _report(planned, results, runtime.lacking())
+    return _report(planned, results, roles.finish(), runtime.lacking)
 
 
 def _others_took(runtime: Runtime, shard: Shard, lost: Mapping[Shard, Losses]) -> bool:
@@ -145,6 +151,7 @@ def _carry_out_shard(
     changes: list[Change],
     lost: Mapping[Shard, Losses],
     rested_on: RestedOn,
+    roles: Roles,
 ) -> _ShardResult:
     """Write down what was read and what is intended, and do it as long as the lease allows. ``lost`` is what the guard
     knew to be lost in each shard, ``rested_on`` what this run rests on."""
@@ -177,7 +184,7 @@ def _carry_out_shard(
         return _ShardResult(stopped=StopShard(f"{shard}: the state does not answer: {error}"))
     except StopShard as error:
         return _ShardResult(stopped=error)
-    return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease, rested_on)
+    return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease, rested_on, roles)
 
 
 def _open(runtime: Runtime, shard: Shard) -> None:
@@ -198,9 +205,12 @@ def _with_lease(
     ledger: Ledger,
     lease: Lease,
     rested_on: RestedOn,
+    roles: Roles,
 ) -> _ShardResult:
     outcomes: tuple[Outcome, ...] = ()
+    withheld, error = NOTHING_WITHHELD, None
     try:
+        changes, withheld, error = _let_in(shard, changes, decisions, roles)
         ledger = shares.create(ledger, lease)
         shares.fill()
         service = runtime.cloud.images(shard, before_write=lease.check)
@@ -216,15 +226,15 @@ def _with_lease(
             ledger, outcomes, planned.now, covered=covered, perhaps=perhaps, rowless=rowless, existing=existing
         )
         after = shares.recorded(after)
-        result = _ShardResult(outcomes, shares.result())
+        result = _ShardResult(outcomes, withheld, error, shares.result())
         after = after.with_saw(saw_after(planned, shard, rested_on, left=result.left(), failed=result.failed()))
         _remember(runtime, planned, shard, after)
         lease.release(after)
-    except StopShard as error:
-        return _ShardResult(outcomes, shares.result(), error)
-    except VendorError as error:
-        stopped = StopShard(f"{shard}: the state does not answer: {error}")
-        return _ShardResult(outcomes, shares.result(), stopped)
+    except StopShard as stop:
+        return _ShardResult(outcomes, withheld, error, shares.result(), stop)
+    except VendorError as silence:
+        stopped = StopShard(f"{shard}: the state does not answer: {silence}")
+        return _ShardResult(outcomes, withheld, error, shares.result(), stopped)
     except (Exception, KeyboardInterrupt):
         lease.let_go()
         raise
@@ -242,6 +252,32 @@ def _carried_out(runtime: Runtime, service: ImageService, works: list[Work]) -> 
             before = found.get(outcome.image)
             found[outcome.image] = outcome if before is None else both(before, outcome)
     return tuple(found[image] for image in sorted(found))
+
+
+def _let_in(
+    shard: Shard, changes: list[Change], decisions: tuple[ImageDecision, ...], roles: Roles
+) -> tuple[list[Change], Mapping[str, frozenset[str]], OrgshareError | None]:
+    """Let the sharing role let in whoever gets encrypted images: the changes without the grants to those that it does
+    not let in, these grants by image, and what stood in the way."""
+    giving = {d.image.id: frozenset(d.grants) for d in decisions if d.authorized and d.grants}
+    if not giving:
+        return changes, NOTHING_WITHHELD, None
+    needs: dict[str, set[str]] = defaultdict(set)
+    for image, accounts in giving.items():
+        for account in accounts:
+            needs[account].add(image)
+    found = roles.let_in(shard.owner, {account: frozenset(images) for account, images in sorted(needs.items())})
+    withheld = {image: left for image, accounts in giving.items() if (left := accounts - found.accounts)}
+    kept: list[Change] = []
+    for change in changes:
+        left_out = withheld.get(change.images[0], frozenset()) if change.action == "grant" else frozenset()
+        kept += [change] if not left_out else _part_without(change, left_out)
+    return kept, withheld, found.error
+
+
+def _part_without(change: Change, accounts: frozenset[str]) -> list[Change]:
+    left = [account for account in change.accounts if account not in accounts]
+    return [_part(change, left)] if left else []
 
 
 def _write_down(runtime: Runtime, planned: Planned, shard: Shard, ledger: Ledger) -> None:
@@ -301,7 +337,13 @@ def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], plan
     ]
 
 
-def _report(planned: Planned, results: Mapping[Shard, _ShardResult], lacking: Iterable[Finding]) -> Applied:
+def _report(
+    planned: Planned,
+    results: Mapping[Shard, _ShardResult],
+    roles: Iterable[RoleResult],
+    lacking: Callable[[], Iterable[Finding]],
+) -> Applied:
+    roles = tuple(roles)
     outcomes = {outcome.image: outcome for result in results.values() for outcome in result.outcomes}
     stopped = [result.stopped for result in results.values() if result.stopped is not None]
     done: list[Change] = []
@@ -309,10 +351,19 @@ def _report(planned: Planned, results: Mapping[Shard, _ShardResult], lacking: It
     pending: list[Pending] = []
     refused: list[Refusal] = []
     unremovable: list[Finding] = []
-    for change in planned.plan.changes:
-        if change.action not in ("grant", "revoke"):
+    busy: list[StopShard] = []
+    withheld = {image: (of, r.withholding) for r in results.values() for image, of in r.withheld.items()}
+    for wanted in planned.plan.changes:
+        if wanted.action not in ("grant", "revoke"):
             continue
-        image = change.images[0]
+        change, image = wanted, wanted.images[0]
+        if wanted.action == "grant" and image in withheld:
+            left_out, why = withheld[image]
+            if isinstance(why, StopShard):
+                busy.append(why)
+            else:
+                failed.append(failure(_part(wanted, sorted(left_out)), why))
+            change = _part(wanted, [account for account in wanted.accounts if account not in left_out])
         outcome = outcomes.get(image)
         if outcome is None:
             continue
@@ -328,18 +379,24 @@ def _report(planned: Planned, results: Mapping[Shard, _ShardResult], lacking: It
             unremovable += [
                 Finding("cannot-revoke", image, account, str(reason)) for account, reason in outcome.unremovable
             ]
+    for role in roles:
+        done += role.done
+        failed += [failure(change, error) for change, error in role.failed if not isinstance(error, StopShard)]
+        busy += [error for _, error in role.failed if isinstance(error, StopShard)]
+        pending += role.pending
     for result in results.values():
         done += result.shares.done
         failed += [failure(c, error) for c, error in result.shares.failed if not isinstance(error, StopShard)]
         pending += result.shares.pending
         refused += result.shares.refused
     findings = [
-        *_stops(stopped),
-        *lacking,
+        *_stops([*stopped, *busy]),
+        *lacking(),
         *unremovable,
         *(f for result in results.values() for f in result.shares.findings),
     ]
     incomplete = [Incomplete("shard", str(shard), str(r.stopped)) for shard, r in results.items() if _unwritten(r)]
+    incomplete += [gap for role in roles for gap in role.incomplete]
     plan = _with(planned.plan, findings=findings, pending=pending, refused=refused, incomplete=incomplete)
     return Applied(
         planned=planned,

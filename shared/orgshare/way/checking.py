@@ -31,6 +31,8 @@ from orgshare.errors import (
 from orgshare.policy.model import Owner, Policy
 from orgshare.ports import Cloud, Directory, Notices, ObjectStore, PagedImages, RegionalImages
 from orgshare.record.state import check_directory, open_state
+from orgshare.trust import SHARING_ROLE, read_trust, with_accounts
+from orgshare.way.look import authorizes
 from orgshare.words import Shard, counted, desktops_of
 
 Answer = TypeVar("Answer")
@@ -255,6 +257,8 @@ def _owner(
     desktops = _desktops(sheet, cloud, owner, who, executor) if policy.desktops(owner.account) else False
     if regions:
         _writes(sheet, policy, name, who, desktops=desktops)
+    if authorizes(policy, owner.account):
+        _sharing_role(sheet, cloud, owner, who)
     return tuple(answers)
 
 
@@ -305,6 +309,31 @@ def _desktops_in(cloud: Cloud, owner: str, region: str, who: Who) -> list[Check]
     return sheet.checks
 
 
+def _sharing_role(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who) -> None:
+    """Check the role that lets accounts use the owner's keys: that it is there, and how much of its document is left.
+
+    What the role itself may do is not asked: that would take a permission that nothing else needs.
+    """
+    check = f"owner {owner.account}: ram:GetRole"
+    role = cloud.role(owner.account)
+    document = sheet.attempt(check, lambda: (role.trust_policy(),), who, told=lambda _: "answered")
+    if document is None:
+        return
+    name = f"owner {owner.account}: sharing role"
+    if document[0] is None:
+        why = f"a rule says encrypted: authorize, and there is no role {SHARING_ROLE}"
+        sheet.failed(name, why, f"create it in account {owner.account}, with a policy that lets it use the keys")
+        return
+    try:
+        trust = read_trust(document[0])
+    except ValueError as error:
+        sheet.failed(name, f"its trust policy cannot be understood: {error}", "mend the trust policy by hand")
+        return
+    length = len(with_accounts(document[0], ()))
+    told = f"it lets in {counted(len(trust.accounts), 'account')}, {length} of {owner.trust_policy_length} characters"
+    sheet.fine(name, f"{told}; not tried, as it would change something: {who.name} needs ram:UpdateRole")
+
+
 def _regions(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who) -> tuple[str, ...]:
     """Check that an owner has its regions; those that can be looked at. Only ``all`` needs the list of them."""
     check, action = f"owner {owner.account}: regions", "ecs:DescribeRegions"
@@ -340,6 +369,9 @@ def _shard(cloud: Cloud, shard: Shard, who: Who) -> tuple[list[Check], list[bool
         sheet.attempt(permission, lambda: images.grants(page.rows[0].id, 1), who)
     else:
         sheet.fine(permission, f"not tried, because there is no image yet: {who.name} needs it")
+    if page is not None:
+        snapshots = [snapshot for row in page.rows[:1] for snapshot in row.snapshots]
+        sheet.attempt(f"{name} ecs:DescribeSnapshots", lambda: images.encrypted(snapshots), who)
     status = f"{name} resourcesharing:CheckSharingWithResourceDirectoryStatus"
     enabled = sheet.attempt(status, shares.enabled, who)
     sheet.attempt(f"{name} resourcesharing:ListResourceShares", lambda: shares.shares(""), who)

@@ -10,7 +10,8 @@ listed is reported and left alone; an organization that cannot be read stops the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved, resolve_all
 from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images
+from orgshare.decide.facts import RoleFacts
 from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector, why_retired
 from orgshare.decide.targets import trees_needed
@@ -37,15 +39,17 @@ from orgshare.errors import (
 )
 from orgshare.focus import Focus, Selection, all_of
 from orgshare.ledger import Entry, Ledger
+from orgshare.observe.encryption import with_encryption
 from orgshare.observe.images import list_images, read_grants
 from orgshare.observe.organization import read_organization, why_contradicted
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
-from orgshare.ports import Directory, ImageService, RegionalImages, ShareService
-from orgshare.record.state import ShardState, check_directory
+from orgshare.ports import Directory, ImageService, PagedImages, RegionalImages, ShareService
+from orgshare.record.state import RoleState, ShardState, check_directory
 from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.saw import View, view_of
 from orgshare.seen import Seen
+from orgshare.trust import SHARING_ROLE, read_trust, settled
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.words import (
     EVERY_REGION,
@@ -64,10 +68,19 @@ ASKED_BY_ID = 20
 """Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
 
 
+class LookedRole(Struct, frozen=True):
+    """The sharing role of an owner: the generation of the state that was read before anything else, and what was found
+    in the cloud."""
+
+    state: RoleState
+    facts: RoleFacts
+
+
 class Looked(Struct, frozen=True, kw_only=True):
     """What was read. ``present`` are all images that were seen, ``absent`` those of the ledger that were asked for by
     their ids in shards that were looked at whole, and not found.
 
+    ``left_roles`` are sharing roles of owners that the policy does not name, with how many principals there are ours.
     ``whole`` are the shards that were looked at whole, in ``followed`` ones all that changed in the organization;
     ``everything`` is whether all shards of the policy were looked at whole. Those in ``begun`` will have been, when the
     signals that wait beside them are followed.
@@ -75,6 +88,8 @@ class Looked(Struct, frozen=True, kw_only=True):
 
     organization: Organization
     directory: Directory
+    roles: Mapping[str, LookedRole] = MappingProxyType({})
+    left_roles: Mapping[str, int] = MappingProxyType({})
     services: Mapping[Shard, ImageService]
     share_services: Mapping[Shard, ShareService]
     sharing: Mapping[Shard, Sharing]
@@ -125,6 +140,8 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
     """
     policy = runtime.policy
     with asking_the_state():
+        # Before the ledgers: whoever writes a grant down touches the role after it.
+        role_states, left_roles = _role_states(runtime)
         seen = runtime.state.seen()
         remembered = runtime.state.shards()
         known = dict(zip(remembered, runtime.executor.map(runtime.state.read, remembered), strict=True))
@@ -147,6 +164,13 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
     by_account = any(selection.accounts for selection in focus.selections)
     covered = {s: coverage_of_images(each.shares, reach, now) for s, each in sharing.items()} if by_account else {}
     readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered, retired)
+    services = {li.shard: li.service for li in listings if li.service is not None}
+    authorizing = frozenset(index for index, rule in enumerate(policy.rules) if rule.encrypted == "authorize")
+    readings = find_encryption(runtime, services, readings, lambda image: not authorizing.isdisjoint(select(image)))
+    # Of an owner without regions the sharing role is all that is looked at.
+    alone = {owner.account for owner in policy.owners if owner.regions == ()}
+    reached = alone | {shard.owner for shard in services if shard.service == "ecs"}
+    roles = {owner: _role(runtime, owner, state, now) for owner, state in role_states.items() if owner in reached}
     incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
     incomplete += [
         Incomplete("shard", str(li.shard), f"{what}: {why}")
@@ -156,7 +180,9 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
     return Looked(
         organization=organization,
         directory=directory,
-        services={li.shard: li.service for li in listings if li.service is not None},
+        roles=roles,
+        left_roles=left_roles,
+        services=services,
         share_services={li.shard: li.shares for li in listings if li.service is not None and li.shares is not None},
         sharing=sharing,
         seen=seen,
@@ -176,6 +202,62 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
         followed=followed,
         begun=frozenset(shards) if focus.begins else frozenset(),
         everything=everything,
+    )
+
+
+def _role_states(runtime: Runtime) -> tuple[Mapping[str, RoleState], Mapping[str, int]]:
+    """What the state knows of the sharing roles of owners: of those that need one, and those in which we let anybody
+    in. Of owners that the policy does not name, how many these are."""
+    known, owners = runtime.state.roles(), {owner.account for owner in runtime.policy.owners}
+    wanted = sorted(owner for owner in owners if authorizes(runtime.policy, owner) or owner in known)
+    others = {owner: len(runtime.state.read_role(owner).ledger.principals) for owner in known - owners}
+    return {o: runtime.state.read_role(o) for o in wanted}, {o: number for o, number in others.items() if number}
+
+
+def authorizes(policy: Policy, owner: str) -> bool:
+    """Whether a rule lets encrypted images of an owner be shared."""
+    rules = (rule for rule in policy.rules if rule.encrypted == "authorize" and "ecs" in rule.images.services)
+    return any(not rule.images.owners or owner in rule.images.owners for rule in rules)
+
+
+def _role(runtime: Runtime, owner: str, state: RoleState, now: datetime) -> LookedRole:
+    """An owner's sharing role as it is. One that cannot be read stops nothing but what needs it."""
+    try:
+        document = runtime.cloud.role(owner).trust_policy()
+        trust = None if document is None else read_trust(document)
+    except UNREAD as error:
+        return LookedRole(state, RoleFacts(ledger=state.ledger, unread=str(error)))
+    except ValueError as error:
+        why = f"the trust policy of {SHARING_ROLE} cannot be understood: {error}"
+        return LookedRole(state, RoleFacts(ledger=state.ledger, unread=why))
+    ledger = state.ledger if state.holder else settled(state.ledger, trust, now)
+    return LookedRole(state, RoleFacts(trust, ledger))
+
+
+def find_encryption(
+    runtime: Runtime,
+    services: Mapping[Shard, ImageService],
+    readings: tuple[ImageReading, ...],
+    wanted: Callable[[Image], bool],
+) -> tuple[ImageReading, ...]:
+    """The readings, of which those that are ``wanted`` say whether the image is encrypted, or why nobody can tell."""
+    paged = {shard: service for shard, service in services.items() if isinstance(service, PagedImages)}
+    asking: dict[Shard, list[Image]] = defaultdict(list)
+    for reading in readings:
+        image = reading.image
+        if image.encrypted is None and not reading.unsure and image.shard in paged and wanted(image):
+            asking[image.shard].append(image)
+    if not asking:
+        return readings
+    answers = runtime.executor.map(lambda shard: with_encryption(paged[shard], asking[shard]), sorted(asking))
+    known: dict[str, Image] = {}
+    unsure: dict[str, str] = {}
+    for images, why in answers:
+        known.update((image.id, image) for image in images)
+        unsure.update(why)
+    return tuple(
+        replace(r, image=known[r.image.id], unsure=unsure.get(r.image.id, "")) if r.image.id in known else r
+        for r in readings
     )
 
 

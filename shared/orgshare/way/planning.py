@@ -30,9 +30,10 @@ from orgshare.observe.images import same_selection
 from orgshare.observe.organization import confirm
 from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.seen import see
-from orgshare.way.look import Looked, look
+from orgshare.way.keys import without_unneeded
+from orgshare.way.look import Looked, find_encryption, look
 from orgshare.way.runtime import Runtime, asking_the_state
-from orgshare.words import Incomplete, Pair, Shard
+from orgshare.words import Image, Incomplete, Pair, Shard, counted, wide_shard
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -94,21 +95,29 @@ def make_plan(runtime: Runtime, focus: Focus, *, retiring: Retirements = NONE_RE
         elsewhere={**seen.vanished(), **seen.moved(now, runtime.policy.directory.settle)},
         released=record.approved(now, gains=True),
         retired=retired,
+        roles={owner: each.facts for owner, each in looked.roles.items()},
     )
-    guarded = _proven(runtime, looked, facts, record, everything=looked.everything)
-    facts, decisions = guarded.facts, guarded.decisions
-    if guarded.held():
-        facts = replace(facts, held=guarded.held(), rejected=guarded.rejected)
-        decisions = decide(facts)
+    while True:
+        guarded = _proven(runtime, looked, facts, record, everything=looked.everything)
+        facts, decisions = guarded.facts, guarded.decisions
+        if guarded.held():
+            facts = replace(facts, held=guarded.held(), rejected=guarded.rejected)
+            decisions = decide(facts)
+        readings = find_encryption(runtime, looked.services, facts.readings, _gains(decisions))
+        if readings is facts.readings:
+            break
+        looked = replace(looked, readings=readings)
+        facts = replace(facts, readings=readings, held=NO_PAIRS, rejected=NO_PAIRS)
+    decisions, gaps = without_unneeded(runtime, looked, facts, decisions, guarded.held())
     orphaned = orphans(looked.ledgers(), looked.services.keys(), looked.incomplete) if looked.everything else ()
-    findings = (*looked.findings, *orphaned, *runtime.lacking())
+    findings = (*looked.findings, *orphaned, *orphaned_roles(looked), *runtime.lacking())
     plan = assemble(
         facts,
         decisions,
         guarded.holds,
         rejected=guarded.rejected,
         findings=findings,
-        incomplete=looked.incomplete,
+        incomplete=(*looked.incomplete, *gaps),
     )
     approved = record.approved(now)
     return Planned(
@@ -122,6 +131,18 @@ def make_plan(runtime: Runtime, focus: Focus, *, retiring: Retirements = NONE_RE
         running=tuple(replace(loss, approved=loss.pair in approved) for loss in running(decisions, guarded.held())),
         rejected=guarded.rejected,
     )
+
+
+def _gains(decisions: Decisions) -> Callable[[Image], bool]:
+    """Whether somebody new is about to get an image, or might if a person approved: whether it is encrypted has to be
+    known first."""
+    filling = {
+        (shard, joining.share or f"new {joining.audience}")
+        for shard, decided in decisions.shards.items()
+        for joining in decided.arrangement.joining
+    }
+    found = {d.image.id for d in decisions.images if d.grants or d.asking or (d.image.shard, d.home) in filling}
+    return lambda image: image.id in found
 
 
 def _proven(runtime: Runtime, looked: Looked, facts: Facts, record: GuardRecord, *, everything: bool) -> _Guarded:
@@ -235,6 +256,13 @@ def _ask(runtime: Runtime, looked: Looked, facts: Facts, doubts: list[Loss]) -> 
         contradicted=facts.proof.contradicted or confirmation.contradicted,
     )
     return replace(facts, organization=confirmation.organization, proof=proof)
+
+
+def orphaned_roles(looked: Looked) -> Iterator[Finding]:
+    """Sharing roles in which we let anybody in, of owners that the policy does not name any more."""
+    for owner, number in sorted(looked.left_roles.items()) if looked.everything else ():
+        why = f"we let {counted(number, 'account')} into the sharing role of {owner}, which the policy does not name"
+        yield Finding("orphaned", "", "", f"{why}; nothing is done there ({wide_shard(owner)})")
 
 
 def orphans(
