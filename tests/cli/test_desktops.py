@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 
 from tests.cli.conftest import Shell
+from tests.support.cloud import Clients
 from tests.support.desktops import DESKS, FAR, NEAR, desk, desk_policy, desk_rule, desks, everywhere, have
 from tests.support.trial import MANAGEMENT, OTHER_REGION, OWNER, REGION, A, B, C, policy, rule
 
@@ -157,3 +159,22 @@ def test_retiring_a_shard_of_ecs_leaves_them_alone(run: Shell) -> None:
         run.trial.approve_all()
     assert run.trial.access()["m-gold"] == set()
     assert have(run.trial) == {**everywhere(A, B), FAR: {A}}
+
+
+def test_a_retired_image_is_taken_from_everybody_and_can_be_deleted_where_it_is(shell: Make) -> None:
+    """Guarded like any other; the service deletes it then, and what is left of the owner's shares is as it was."""
+    run = shell(world=desks(), policy=desk_policy())
+    run("apply", "--yes")
+    owner = Clients(OWNER, key="LOCALIMAGES", region=OTHER_REGION, http_proxy="http://127.0.0.1:9")
+    with pytest.raises(AlibabaCloudException):
+        owner.delete_desks(FAR)
+    assert run("retire", FAR, "--yes").status == 3
+    run.trial.approve_all()
+    ran = run("retire", FAR, "--yes")
+    assert ran.status == 0, ran.err
+    command = f"aliyun ecd DeleteImages --RegionId {OTHER_REGION} --ImageId.1 {FAR}"
+    assert ran.lines[-1].endswith(f"so it can be deleted, as owner {OWNER}: {command}")
+    assert have(run.trial) == {**everywhere(A, B), FAR: set()}
+    assert run("apply", "--yes").status == 0
+    owner.delete_desks(FAR)
+    assert FAR not in run.trial.cloud.world().images

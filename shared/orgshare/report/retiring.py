@@ -1,7 +1,8 @@
 """What stands between a retired image and its deletion, and how it is deleted when nothing does.
 
 The service does not delete an image that is shared
-(https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-deleteimage: ImageUseShared). Whether one that is
+(https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-deleteimage: ImageUseShared; for Elastic Desktop
+Service https://www.alibabacloud.com/help/en/wuying-workspace/share-or-unshare-a-custom-image). Whether one that is
 in a resource share counts as such is not documented, so it counts here. What can go wrong is a deletion that is called
 free too early: so this is told from a reading made after the run, and what could not be read is told as such.
 """
@@ -45,7 +46,7 @@ def retired_document(image: Image, retired: str, found: Iterable[Blocker]) -> Do
         "image": image.id,
         "service": image.shard.service,
         "owner": image.shard.owner,
-        "region": image.shard.region,
+        "region": image.region,
         "why": retired,
         "deletable": not rows,
         "blocked_by": rows,
@@ -55,10 +56,11 @@ def retired_document(image: Image, retired: str, found: Iterable[Blocker]) -> Do
 def retired_lines(image: Image, found: tuple[Blocker, ...], names: Names) -> tuple[str, ...]:
     """The same in words."""
     if not found:
-        place = image.shard
+        free = f"{image.id}: nobody has it by any channel, so it can be deleted, as owner {image.shard.owner}: aliyun"
+        if image.shard.service == "eds":
+            return (f"{free} ecd DeleteImages --RegionId {image.region} --ImageId.1 {image.id}",)
         return (
-            f"{image.id}: nobody has it by any channel, so it can be deleted, as owner {place.owner}: "
-            f"aliyun ecs DeleteImage --RegionId {place.region} --ImageId {image.id}",
+            f"{free} ecs DeleteImage --RegionId {image.region} --ImageId {image.id}",
             "  (add --Force true if instances of the owner itself still use it)",
         )
     head = f"{image.id}: cannot be deleted yet, {counted(len(found), 'thing')} in the way:"
