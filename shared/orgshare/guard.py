@@ -145,13 +145,14 @@ def baseline(
     now: datetime,
     window: timedelta,
     associated: bool = False,
+    absent: frozenset[str] = NOBODY,
 ) -> Baseline:
     """Count what is there: what this run read of the images it looked at, what the ledger knows of all others.
 
     Of those, an intention alone counts for nothing, and a pair counts once however many channels it has: with a smaller
     whole, the guard holds sooner. What was taken away within the window is a part of the whole. With ``associated``
     nothing counts that is still under way in a resource share; where this run did not look, that is what the last look
-    found.
+    found. Images that are ``absent`` were asked for and not found: nobody has them, though they are remembered.
     """
     read = {d.image.id: _given(d, associated=associated) for d in decisions.images}
     by_image: Counter[str] = Counter({image: len(given) for image, given in read.items()})
@@ -163,7 +164,7 @@ def baseline(
     for shard, ledger in ledgers.items():
         aside = frozenset({shard.owner, reach.management})
         shared = _shared_of(decisions.shards.get(shard), ledger, reach, aside, associated=associated)
-        for (rule, image), reached in shared.items():
+        for (rule, image), reached in ((place, of) for place, of in shared.items() if place[1] not in absent):
             if rule:
                 by_rule[rule] += len(reached)
             elif image not in read:
@@ -174,9 +175,10 @@ def baseline(
             for account, entry in entries.items():
                 if account not in ours[image] if image in read else entry.state == "intended":
                     continue
-                by_image[image] += image not in read and account not in shared.get(("", image), NOBODY)
+                there = image not in absent
+                by_image[image] += there and image not in read and account not in shared.get(("", image), NOBODY)
                 for rule in entry.rules:
-                    by_rule[rule] += account not in shared.get((rule, image), NOBODY)
+                    by_rule[rule] += there and account not in shared.get((rule, image), NOBODY)
                     accounts[rule].add(account)
         for pair, loss in ledger.lately_lost(now, window).items():
             lost[pair] = loss

@@ -93,6 +93,21 @@ def test_a_grant_of_ours_that_was_read_and_is_not_there_counts_for_no_rule() -> 
     assert (found.by_rule, found.accounts_of_rule, found.pairs) == ({"golden": 3}, {"golden": 3}, 3)
 
 
+def test_what_is_remembered_of_an_image_that_is_gone_makes_no_limit_wider() -> None:
+    """Whoever had it, by a grant or by a share, has it no more; the accounts of its rule are known all the same."""
+    one = share(["m-silver", "m-iron"], {A: "Associated", B: "Associated"})
+    known = replace(ledger(gold=made(A, B, C), bronze=made(C, D)), shares=rows(one), made=frozenset({"rs-1"}))
+    of = read(reading(GOLD, A, B, C), known=known, shares=[one])
+    absent = frozenset({"m-bronze", "m-iron"})
+    found = baseline(
+        decide(of), of.ledgers, make_reach(of), of.organization.members, now=NOW, window=WINDOW, absent=absent
+    )
+    assert (found.pairs, whole(of).pairs) == (5, 9)
+    assert (found.by_rule, whole(of).by_rule) == ({"golden": 5}, {"golden": 9})
+    assert (found.by_image["m-bronze"], found.by_image["m-iron"]) == (0, 0)
+    assert found.accounts_of_rule == {"golden": 4}
+
+
 def test_an_intention_hides_nothing_that_comes_after_it() -> None:
     """The first account was only about to get its grant; the others have theirs."""
     intended = {A: Entry("intended", NOW, rules=("golden",))}

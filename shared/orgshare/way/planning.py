@@ -186,6 +186,7 @@ def _guarded(
             now=facts.now,
             window=limits.window,
             associated=associated,
+            absent=looked.absent,
         )
 
     holds = guard(
