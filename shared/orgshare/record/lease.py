@@ -154,9 +154,8 @@ class LeaseOf(Generic[Kept]):
         return Busy(f"{self._shard}: another run is writing to its state; nothing more is done there in this run")
 
 
-class Lease(LeaseOf[Ledger]):
-    """The lease of a shard."""
+Lease = LeaseOf[Ledger]
+"""The lease of a shard."""
 
-
-class RoleLease(LeaseOf[RoleLedger]):
-    """The lease of an owner's sharing role, which is a shard of its own."""
+RoleLease = LeaseOf[RoleLedger]
+"""The lease of an owner's sharing role, which is a shard of its own."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -49,7 +49,7 @@ from orgshare.record.forms import (
     view_digest,
     view_from,
 )
-from orgshare.record.lease import TICK, Clocks, Lease, RoleLease
+from orgshare.record.lease import TICK, Clocks, Kept, Lease, LeaseOf, RoleLease
 from orgshare.record.marks import Marks
 from orgshare.record.series import KEPT_FOR, Series, decode
 from orgshare.retired import NONE_RETIRED, Retirements
@@ -136,20 +136,9 @@ class State:
     ) -> Lease:
         """Hold a shard, with this ledger written down. Raises ``StopShard``: ``Busy`` if another run holds it, or
         wrote since ``before`` was read."""
-        self._check_free(shard, before.holder)
-        lease = Lease(
-            self._shard(shard),
-            shard,
-            before.number,
-            ledger,
-            form=lambda kept, mark: shard_form(kept, run=run, lease=mark),
-            run=run,
-            seconds=seconds,
-            clocks=clocks,
-            paused=lambda: self.paused(shard),
+        return self._hold(
+            self._shard(shard), shard, before, ledger, shard_form, run=run, seconds=seconds, clocks=clocks
         )
-        lease.commit(ledger)
-        return lease
 
     def write(self, shard: Shard, before: ShardState, ledger: Ledger, *, run: str) -> None:
         """Write a ledger down where nothing is to be done in the cloud. Raises ``Busy`` as ``take`` does."""
@@ -174,21 +163,8 @@ class State:
         self, owner: str, before: RoleState, ledger: RoleLedger, *, run: str, seconds: float, clocks: Clocks
     ) -> RoleLease:
         """Hold an owner's sharing role, as ``take`` does a shard."""
-        shard = wide_shard(owner)
-        self._check_free(shard, before.holder)
-        lease = RoleLease(
-            self._role(owner),
-            shard,
-            before.number,
-            ledger,
-            form=lambda kept, mark: role_form(kept, run=run, lease=mark),
-            run=run,
-            seconds=seconds,
-            clocks=clocks,
-            paused=lambda: self.paused(shard),
-        )
-        lease.commit(ledger)
-        return lease
+        series, shard = self._role(owner), wide_shard(owner)
+        return self._hold(series, shard, before, ledger, role_form, run=run, seconds=seconds, clocks=clocks)
 
     def write_role(self, owner: str, before: RoleState, ledger: RoleLedger, *, run: str) -> None:
         """Write down what a reading of the role showed. Whoever was faster has read later, and that stays."""
@@ -339,6 +315,34 @@ class State:
 
     def _role(self, owner: str) -> Series[RoleForm]:
         return Series(self.store, f"{ROLES}/{owner}", RoleForm, formats=READABLE)
+
+    def _hold(
+        self,
+        series: Series[Any],
+        shard: Shard,
+        before: ShardState | RoleState,
+        ledger: Kept,
+        form: Callable[..., Struct],
+        *,
+        run: str,
+        seconds: float,
+        clocks: Clocks,
+    ) -> LeaseOf[Kept]:
+        """A lease of what a series keeps, with this ledger written down in the ``form`` that it has there."""
+        self._check_free(shard, before.holder)
+        lease = LeaseOf(
+            series,
+            shard,
+            before.number,
+            ledger,
+            form=lambda kept, mark: form(kept, run=run, lease=mark),
+            run=run,
+            seconds=seconds,
+            clocks=clocks,
+            paused=lambda: self.paused(shard),
+        )
+        lease.commit(ledger)
+        return lease
 
     def _check_free(self, shard: Shard, holder: str) -> None:
         if holder:
