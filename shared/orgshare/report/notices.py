@@ -25,8 +25,7 @@ from orgshare.words import Shard, counted
 SHARDS = "shards"
 """The scope of what no shard's own run finds: that the policy names them all."""
 
-WORKERS = "workers"
-"""The scope of what only those find who invoke workers."""
+
 RUN = "run"
 """The scope of what every run finds that comes to its end, whatever it looks at."""
 
@@ -87,17 +86,20 @@ def matter_of_error(error: OrgshareError) -> Matter:
 
 
 def matter_of_workers(unplaced: Mapping[Shard, OrgshareError]) -> Matter:
-    """No worker could be invoked for these shards. What trying again may mend has to stand for a while."""
-    first = min(unplaced)
-    lasting = [shard for shard, error in sorted(unplaced.items()) if not isinstance(error, TryAgain)]
-    why = unplaced[lasting[0] if lasting else first]
+    """No worker could be invoked for these shards. What trying again may mend has to stand for a while.
+
+    It is over with any run of a worker that comes to its end.
+    """
+    errors = [error for _, error in sorted(unplaced.items())]
+    lasting = [error for error in errors if not isinstance(error, TryAgain)]
+    why = (*lasting, *errors)[0]
     return Matter(
         key="workers",
         kind="no-worker",
         where=", ".join(map(str, sorted(unplaced))),
         what=f"no worker could be invoked for {counted(len(unplaced), 'shard')}, so nothing is done there: {why}",
         do="see to it that the function of ORGSHARE_WORKER is there and may be invoked; what is asked for waits",
-        scope=WORKERS,
+        scope=RUN,
         patience=timedelta() if lasting else PASSES_BY_ITSELF,
     )
 

@@ -19,7 +19,6 @@ from orgshare.report.documents import about
 from orgshare.report.notices import (
     RUN,
     SHARDS,
-    WORKERS,
     Sent,
     matter_of_error,
     matter_of_workers,
@@ -50,11 +49,9 @@ def tell_of_orphans(runtime: Runtime, findings: Iterable[Finding], *, everything
 
 
 def tell_of_workers(runtime: Runtime, woken: Woken, log: Any) -> None:
-    """Tell of workers that could not be invoked; where one was and none could not be, that is over."""
-    if runtime.notices is None or not (woken.invoked or woken.unplaced):
-        return
-    matters = (matter_of_workers(woken.unplaced),) if woken.unplaced else ()
-    _tell(runtime, matters, lambda scope: scope == WORKERS, log)
+    """Tell of workers that could not be invoked. Where all could be, nothing is asked of the state."""
+    if runtime.notices is not None and woken.unplaced:
+        _tell(runtime, (matter_of_workers(woken.unplaced),), lambda _: False, log)
 
 
 def _looked_at(applied: Applied) -> Callable[[str], bool]:
