@@ -92,7 +92,6 @@ class PagedImages(ImageAccess, Protocol):
         out."""
 
 
-@runtime_checkable
 class RegionalImages(ImageAccess, Protocol):
     """A shard whose images are in a list for each region, of pages that go on where a token says."""
 
@@ -255,6 +254,12 @@ class Cloud(Protocol):
 
     def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
+
+    def ecs_images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> PagedImages:
+        """The same of a shard of ECS."""
+
+    def desktop_images(self, owner: str, *, before_write: BeforeCall = at_once) -> RegionalImages:
+        """The same of an owner's Elastic Desktop Service."""
 
     def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""

@@ -10,7 +10,7 @@ import pytest
 from localcloud.inprocess import in_process
 from localcloud.server import serving
 from orgshare.errors import Malformed, Refused
-from orgshare.observe.images import list_images, read_grants
+from orgshare.observe.images import list_regions, read_grants
 from orgshare.ports import RegionalImages
 from orgshare.words import Grant, Shard, desktops_of
 from tests.alibaba.reaching import Canned, cloud
@@ -25,14 +25,12 @@ def desktops(*answers: object, reached: Callable[[RegionalImages], Any]) -> tupl
     """What comes of a call, given these answers after that about the regions."""
     canned = Canned(REGIONS, *answers)
     with in_process(canned):  # type: ignore[arg-type]
-        images = cloud().images(SHARD)
-        assert isinstance(images, RegionalImages)
-        return reached(images), canned
+        return reached(cloud().desktop_images(OWNER)), canned
 
 
 def test_a_row_is_read_with_its_region() -> None:
     """Only the regions of the owner that have the service are asked, each at its own host."""
-    (images, unread), canned = desktops({"Images": [ROW]}, reached=lambda images: list_images(images, SHARD))
+    (images, unread), canned = desktops({"Images": [ROW]}, reached=lambda images: list_regions(images, SHARD))
     (image,) = images
     assert (image.id, image.name, image.region, image.shard) == ("m-desk", "desk", REGION, SHARD)
     assert (image.encrypted, image.shared_with, image.alias, image.family, unread) == (False, 2, "self", "", {})
@@ -49,7 +47,7 @@ def test_pages_are_followed_to_the_one_without_a_token() -> None:
         {"Images": [{**ROW, "ImageId": "m-2"}], "NextToken": "b"},
         {"Images": [{**ROW, "ImageId": "m-3"}], "NextToken": ""},
     ]
-    (images, unread), canned = desktops(*pages, reached=lambda images: list_images(images, SHARD))
+    (images, unread), canned = desktops(*pages, reached=lambda images: list_regions(images, SHARD))
     assert ([image.id for image in images], unread) == (["m-1", "m-2", "m-3"], {})
     assert [params.get("NextToken") for _, params in canned.requests[1:]] == [None, "a", "b"]
 
@@ -57,7 +55,7 @@ def test_pages_are_followed_to_the_one_without_a_token() -> None:
 def test_a_token_that_comes_back_is_no_end() -> None:
     """Nothing is concluded from a list that goes in a circle."""
     pages = [{"Images": [ROW], "NextToken": "a"}, {"Images": [ROW], "NextToken": "a"}]
-    (images, unread), _ = desktops(*pages, reached=lambda images: list_images(images, SHARD))
+    (images, unread), _ = desktops(*pages, reached=lambda images: list_regions(images, SHARD))
     assert images == ()
     assert list(unread) == [REGION]
     assert "goes on where an earlier one did" in unread[REGION]
@@ -66,7 +64,7 @@ def test_a_token_that_comes_back_is_no_end() -> None:
 @pytest.mark.parametrize("answer", [{}, {"Images": None}, {"Images": {}}, {"Images": [{"Name": "x"}]}])
 def test_an_absent_list_of_images_is_no_empty_one(answer: dict[str, Any]) -> None:
     """The SDK makes an empty list of it; nor is a row without an id or a status a row."""
-    (images, unread), canned = desktops(answer, reached=lambda images: list_images(images, SHARD))
+    (images, unread), canned = desktops(answer, reached=lambda images: list_regions(images, SHARD))
     assert (images, list(unread)) == ((), [REGION])
     assert len(canned.requests) > 2, "it is read again before it is given up"
 
@@ -131,10 +129,9 @@ def test_everything_works_through_a_socket() -> None:
     images = {f"m-desk{n}": desk(f"desk{n}") for n in range(3)}
     local = start(world(images=images, grants={"m-desk0": [LAB]}))
     with serving(local) as url:
-        reached = cloud(url=url).images(SHARD)
-        assert isinstance(reached, RegionalImages)
+        reached = cloud(url=url).desktop_images(OWNER)
         assert reached.regions() == (REGION,)
-        found, unread = list_images(reached, SHARD)
+        found, unread = list_regions(reached, SHARD)
         assert ([image.id for image in found], unread) == (sorted(images), {})
         for image in found:
             reached.share(image.id, add=[SHOP, BANK, PARTNER], remove=[LAB] if image.id == "m-desk0" else [])

@@ -10,7 +10,6 @@ import pytest
 
 from localcloud import LocalCloud
 from orgshare.errors import Malformed, NoAnswer, Refused, TryAgain, VendorError
-from orgshare.ports import PagedImages
 from orgshare.trust import SHARING_ROLE, read_trust, with_accounts
 from tests.alibaba.reaching import SHARD, Canned, cloud, without
 from tests.support.cloud import OWNER, REGION, SHOP, ecs_of, image, trusting
@@ -22,13 +21,6 @@ ARN = f"acs:ram::{OWNER}:role/{SHARING_ROLE}"
 DOCUMENT = json.dumps(trusting(ecs_of(SHOP)))
 ROLE = {"Role": {"RoleName": SHARING_ROLE, "AssumeRolePolicyDocument": DOCUMENT}}
 SNAPSHOT = {"SnapshotId": "s-1", "Encrypted": True}
-
-
-def images_of_ecs() -> PagedImages:
-    """Images in one list of pages: only such know the snapshots of an image."""
-    service = cloud().images(SHARD)
-    assert isinstance(service, PagedImages)
-    return service
 
 
 def snapshots_of(*rows: dict[str, Any], total: int | None = None) -> dict[str, Any]:
@@ -78,7 +70,7 @@ def test_snapshots_tell_what_an_image_does_not(begin: Begin, shown: bool, listed
         **image("x"), "encryption": "service-key",
     }}  # fmt: skip
     begin(images=sealed, switches={"disk_encryption_shown": shown, "encrypted_snapshots_listed": listed})
-    service = images_of_ecs()
+    service = cloud().ecs_images(SHARD)
     images = {row.id: row for row in service.images(1).rows}
     says = {"m-sealed": True, "m-plain": False, "m-service": True}
     assert {name: row.encrypted for name, row in images.items()} == (says if shown else dict.fromkeys(says))
@@ -107,13 +99,13 @@ def test_what_is_sent(canned: Answering) -> None:
 def test_snapshots_are_asked_for_once_more_with_the_filter_only_if_some_are_missing(canned: Answering) -> None:
     """Both listings are of the image's own region."""
     written = canned(snapshots_of({"SnapshotId": "s-2", "Encrypted": False}), snapshots_of(SNAPSHOT))
-    assert images_of_ecs().encrypted(["s-1", "s-2"]) == {"s-1": True, "s-2": False}
+    assert cloud().ecs_images(SHARD).encrypted(["s-1", "s-2"]) == {"s-1": True, "s-2": False}
     (first, asked), (_, again) = written.requests
     assert (first, asked["RegionId"], asked["SnapshotIds"]) == ("DescribeSnapshots", REGION, '["s-1", "s-2"]')
     assert "Encrypted" not in asked
     assert (again["SnapshotIds"], again["Encrypted"]) == ('["s-1"]', "True")
     whole = canned(snapshots_of(SNAPSHOT))
-    assert images_of_ecs().encrypted(["s-1"]) == {"s-1": True}
+    assert cloud().ecs_images(SHARD).encrypted(["s-1"]) == {"s-1": True}
     assert len(whole.requests) == 1
 
 
@@ -132,7 +124,7 @@ def test_snapshots_that_do_not_say_all_are_no_answer(canned: Answering, answer: 
     """Nothing is concluded from a part of them."""
     canned(answer)
     with pytest.raises(Malformed):
-        images_of_ecs().encrypted(["s-1"])
+        cloud().ecs_images(SHARD).encrypted(["s-1"])
 
 
 @pytest.mark.parametrize("answer", [{}, {"Role": {}}, {"Role": without(ROLE["Role"], "AssumeRolePolicyDocument")}])

@@ -115,6 +115,10 @@ def refusals(applied: Applied) -> set[tuple[str, str, tuple[str, ...]]]:
     return {(r.image, r.reason, r.accounts) for r in applied.plan.refused}
 
 
+def of_image(image: str) -> Focus:
+    return Focus((Selection(images=frozenset({image})),))
+
+
 def actions(applied: Applied) -> list[tuple[str, tuple[str, ...]]]:
     """What was done about the role."""
     return [(c.action, c.accounts) for c in applied.done if c.action in ("trust", "distrust")]
@@ -178,6 +182,21 @@ def test_plain_images_need_no_role(authorized: Trials) -> None:
     assert in_step(t)
     assert t.access() == everywhere(A, B)
     assert t.cloud.calls["ram:UpdateRole"] == 0
+
+
+def test_the_role_is_asked_for_where_it_matters_and_nowhere_else(authorized: Trials) -> None:
+    """For an encrypted image, and for a sweep that may take somebody out; not for the event of a plain image."""
+    t = authorized(world=sealed(plain=["m-bronze"]))
+    assert t.apply(of_image("m-bronze")).done
+    assert t.cloud.calls["ram:GetRole"] == 0
+    t.apply(of_image("m-gold"))
+    asked = t.cloud.calls["ram:GetRole"]
+    assert asked > 0
+    assert t.access() == {**everywhere(), "m-bronze": {A, B}, "m-gold": {A, B}}
+    t.apply(of_image("m-bronze"))
+    assert t.cloud.calls["ram:GetRole"] == asked
+    t.apply()
+    assert t.cloud.calls["ram:GetRole"] > asked
 
 
 def test_only_encrypted_images_of_rules_that_authorize_them_are_shared(trial: Trials) -> None:

@@ -29,8 +29,17 @@ from orgshare.alibaba.images import EcsImages, regions
 from orgshare.alibaba.roles import SharingRoles
 from orgshare.alibaba.shares import ResourceShares, sharing_client
 from orgshare.policy.model import Policy
-from orgshare.ports import BeforeCall, Directory, ImageService, RoleService, ShareService, at_once
-from orgshare.words import Shard
+from orgshare.ports import (
+    BeforeCall,
+    Directory,
+    ImageService,
+    PagedImages,
+    RegionalImages,
+    RoleService,
+    ShareService,
+    at_once,
+)
+from orgshare.words import Shard, desktops_of
 
 ROLE_SESSION = timedelta(hours=1)
 RENEW_BEFORE = timedelta(minutes=10)
@@ -133,7 +142,7 @@ class AlibabaCloud:
         self._calls = calls
         self._roles: dict[str, Credentials] = {}
         self._who: tuple[str, str] | None = None
-        self._desktop_images: dict[Shard, dict[str, str]] = {}
+        self._desktop_images: dict[str, dict[str, str]] = {}
         self._desktop_regions: dict[str, tuple[str, ...]] = {}
         self._lock = threading.RLock()
 
@@ -165,9 +174,24 @@ class AlibabaCloud:
     def images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ImageService:
         """The images of one shard, through the owner's role if the policy names one."""
         if shard.service == "eds":
-            return self._desktops(shard, before_write)
+            return self.desktop_images(shard.owner, before_write=before_write)
+        return self.ecs_images(shard, before_write=before_write)
+
+    def ecs_images(self, shard: Shard, *, before_write: BeforeCall = at_once) -> PagedImages:
+        """The same of a shard of ECS."""
         lane = self._lane(shard.owner, shard.region, before_write)
         return EcsImages(self._ecs(shard.owner, shard.region), lane, shard)
+
+    def desktop_images(self, owner: str, *, before_write: BeforeCall = at_once) -> RegionalImages:
+        """The same of an owner's Elastic Desktop Service."""
+
+        def regional(region: str) -> tuple[Any, Lane]:
+            return self._desktop(owner, region, before_write)
+
+        places = self._desktop_images.setdefault(owner, {})
+        regions = self.desktop_regions(owner)
+        elsewhere = [region for region in self._with_desktops(owner) if region not in regions]
+        return EcdImages(regional, desktops_of(owner), regions, places, elsewhere=elsewhere)
 
     def shares(self, shard: Shard, *, before_write: BeforeCall = at_once) -> ShareService:
         """The resource shares of one shard, through the owner's role if the policy names one."""
@@ -217,15 +241,6 @@ class AlibabaCloud:
                 client, lane = self._desktop(owner, CENTRAL_REGION, at_once)
                 self._desktop_regions[owner] = desktop_regions(client, lane, CENTRAL_REGION)
             return self._desktop_regions[owner]
-
-    def _desktops(self, shard: Shard, before_write: BeforeCall) -> EcdImages:
-        def regional(region: str) -> tuple[Any, Lane]:
-            return self._desktop(shard.owner, region, before_write)
-
-        places = self._desktop_images.setdefault(shard, {})
-        regions = self.desktop_regions(shard.owner)
-        elsewhere = [region for region in self._with_desktops(shard.owner) if region not in regions]
-        return EcdImages(regional, shard, regions, places, elsewhere=elsewhere)
 
     def _desktop(self, owner: str, region: str, before_write: BeforeCall) -> tuple[Any, Lane]:
         config = self._config(self._policy.owner(owner).role, region)

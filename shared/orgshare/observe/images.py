@@ -10,17 +10,17 @@ from collections.abc import Mapping
 
 from orgshare.errors import IncompleteRead, VendorError
 from orgshare.observe.listing import read_list, read_token_list
-from orgshare.ports import ImageAccess, ImageService, RegionalImages
+from orgshare.ports import ImageAccess, PagedImages, RegionalImages
 from orgshare.words import Grant, Image, Shard
 
 
-def list_images(service: ImageService, shard: Shard) -> tuple[tuple[Image, ...], Mapping[str, str]]:
-    """All own images of a shard, of every status, and the regions that could not be listed with the reason.
+def list_images(service: PagedImages, shard: Shard) -> tuple[Image, ...]:
+    """All own images of a shard, of every status. Raises ``VendorError`` or ``IncompleteRead``."""
+    return read_list(f"images of {shard}", service.images, lambda image: image.id)
 
-    Raises ``VendorError`` or ``IncompleteRead`` where nothing of the shard could be.
-    """
-    if not isinstance(service, RegionalImages):
-        return read_list(f"images of {shard}", service.images, lambda image: image.id), {}
+
+def list_regions(service: RegionalImages, shard: Shard) -> tuple[tuple[Image, ...], Mapping[str, str]]:
+    """All images of a shard with several regions, and the regions that could not be listed with the reason."""
     found: list[Image] = []
     unread: dict[str, str] = {}
     for region in service.regions():

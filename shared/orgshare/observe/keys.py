@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import read_grants
-from orgshare.observe.listing import read_list
+from orgshare.observe.images import list_images, read_grants
 from orgshare.observe.shares import read_sharing
 from orgshare.ports import PagedImages, ShareService
 from orgshare.words import ResourceShare, Shard, Sharing
@@ -35,8 +34,7 @@ def read_keyed(shard: Shard, images: PagedImages, shares: Callable[[], ShareServ
 
     Resource shares are asked for only where there is an encrypted image, as not every region has the service.
     """
-    listed = read_list(f"images of {shard}", images.images, lambda image: image.id)
-    found, _ = with_encryption(images, listed)
+    found, _ = with_encryption(images, list_images(images, shard))
     encrypted = [image for image in found if image.encrypted is not False]
     granted = {image.id: frozenset(grant.account for grant in read_grants(images, image.id)) for image in encrypted}
     sharing = read_sharing(shares(), shard, known) if encrypted else Sharing()

@@ -12,7 +12,7 @@ it for its own, sees what is missing, and finishes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -131,7 +131,7 @@ def carry_out_plan(runtime: Runtime, planned: Planned) -> Applied:
         if any(loss.shard == shard for loss in planned.running):
             with asking_the_state():
                 lost[shard] = runtime.state.read(shard).ledger.lost
-    return _report(planned, results, roles.finish(), runtime.lacking)
+    return _report(planned, results, roles.finish(), runtime.lacking())
 
 
 def _others_took(runtime: Runtime, shard: Shard, lost: Mapping[Shard, Losses]) -> bool:
@@ -340,10 +340,9 @@ def _works(changes: Iterable[Change], decisions: tuple[ImageDecision, ...], plan
 def _report(
     planned: Planned,
     results: Mapping[Shard, _ShardResult],
-    roles: Iterable[RoleResult],
-    lacking: Callable[[], Iterable[Finding]],
+    roles: tuple[RoleResult, ...],
+    lacking: Iterable[Finding],
 ) -> Applied:
-    roles = tuple(roles)
     outcomes = {outcome.image: outcome for result in results.values() for outcome in result.outcomes}
     stopped = [result.stopped for result in results.values() if result.stopped is not None]
     done: list[Change] = []
@@ -391,7 +390,7 @@ def _report(
         refused += result.shares.refused
     findings = [
         *_stops([*stopped, *busy]),
-        *lacking(),
+        *lacking,
         *unremovable,
         *(f for result in results.values() for f in result.shares.findings),
     ]

@@ -29,11 +29,11 @@ from orgshare.errors import (
     VendorError,
 )
 from orgshare.policy.model import Owner, Policy
-from orgshare.ports import Cloud, Directory, Notices, ObjectStore, PagedImages, RegionalImages
+from orgshare.ports import Cloud, Directory, Notices, ObjectStore
 from orgshare.record.state import check_directory, open_state
 from orgshare.trust import SHARING_ROLE, read_trust, with_accounts
 from orgshare.way.look import authorizes
-from orgshare.words import Shard, counted, desktops_of
+from orgshare.words import Shard, counted
 
 Answer = TypeVar("Answer")
 
@@ -281,9 +281,7 @@ def _desktops(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who, executor: Exec
 def _desktops_in(cloud: Cloud, owner: str, region: str, who: Who) -> list[Check]:
     """Check one region of an owner's Elastic Desktop Service."""
     sheet, name = Sheet(), f"owner {owner} in Elastic Desktop Service, {region}:"
-    images = cloud.images(desktops_of(owner))
-    if not isinstance(images, RegionalImages):
-        raise TypeError(f"{type(images).__name__} has no list for a region")
+    images = cloud.desktop_images(owner)
     page = sheet.attempt(
         f"{name} ecd:DescribeImages",
         lambda: images.images_in(region, ""),
@@ -356,9 +354,7 @@ def _regions(sheet: Sheet, cloud: Cloud, owner: Owner, who: Who) -> tuple[str, .
 def _shard(cloud: Cloud, shard: Shard, who: Who) -> tuple[list[Check], list[bool]]:
     """Check one region of an owner, and what it answers about sharing."""
     sheet, name = Sheet(), f"owner {shard.owner} in {shard.region}:"
-    images, shares = cloud.images(shard), cloud.shares(shard)
-    if not isinstance(images, PagedImages):
-        raise TypeError(f"{type(images).__name__} has no list with a total")
+    images, shares = cloud.ecs_images(shard), cloud.shares(shard)
     page = sheet.attempt(
         f"{name} ecs:DescribeImages", lambda: images.images(1), who, told=lambda found: counted(found.total, "image")
     )

@@ -17,7 +17,6 @@ from orgshare.decide.planning import running
 from orgshare.decide.trusting import unneeded, with_removals
 from orgshare.errors import UNREAD
 from orgshare.observe.keys import read_keyed
-from orgshare.ports import PagedImages
 from orgshare.way.look import Looked
 from orgshare.way.runtime import Runtime
 from orgshare.words import Incomplete, Pair, Shard, wide_shard
@@ -55,9 +54,7 @@ def holders(runtime: Runtime, facts: Facts, owner: str) -> tuple[frozenset[Pair]
         ledger = facts.ledgers.get(shard)
         known = ledger.shares.keys() | ledger.made if ledger is not None else ()
         try:
-            images = runtime.cloud.images(shard)
-            if not isinstance(images, PagedImages):
-                raise TypeError(f"{type(images).__name__} has no list of pages")
+            images = runtime.cloud.ecs_images(shard)
             found = read_keyed(shard, images, lambda: runtime.cloud.shares(shard), known)
         except UNREAD as error:
             return _unread(shard, error)

@@ -40,7 +40,7 @@ from orgshare.errors import (
 from orgshare.focus import Focus, Selection, all_of
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import list_images, read_grants
+from orgshare.observe.images import list_images, list_regions, read_grants
 from orgshare.observe.organization import read_organization, why_contradicted
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
@@ -167,10 +167,8 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
     services = {li.shard: li.service for li in listings if li.service is not None}
     authorizing = frozenset(index for index, rule in enumerate(policy.rules) if rule.encrypted == "authorize")
     readings = find_encryption(runtime, services, readings, lambda image: not authorizing.isdisjoint(select(image)))
-    # Of an owner without regions the sharing role is all that is looked at.
-    alone = {owner.account for owner in policy.owners if owner.regions == ()}
-    reached = alone | {shard.owner for shard in services if shard.service == "ecs"}
-    roles = {owner: _role(runtime, owner, state, now) for owner, state in role_states.items() if owner in reached}
+    asked = _roles_asked_for(policy, services, readings, role_states, sweep=whole >= services.keys())
+    roles = {owner: _role(runtime, owner, role_states[owner], now) for owner in sorted(asked)}
     incomplete += [Incomplete("shard", str(li.shard), li.error) for li in listings if li.error]
     incomplete += [
         Incomplete("shard", str(li.shard), f"{what}: {why}")
@@ -212,6 +210,23 @@ def _role_states(runtime: Runtime) -> tuple[Mapping[str, RoleState], Mapping[str
     wanted = sorted(owner for owner in owners if authorizes(runtime.policy, owner) or owner in known)
     others = {owner: len(runtime.state.read_role(owner).ledger.principals) for owner in known - owners}
     return {o: runtime.state.read_role(o) for o in wanted}, {o: number for o, number in others.items() if number}
+
+
+def _roles_asked_for(
+    policy: Policy,
+    services: Mapping[Shard, ImageService],
+    readings: Iterable[ImageReading],
+    states: Mapping[str, RoleState],
+    *,
+    sweep: bool,
+) -> Collection[str]:
+    """The owners whose sharing roles matter to a run: of encrypted images, of a sweep that may take principals of ours
+    out, and of owners without regions, of whom nothing else is looked at."""
+    alone = {owner.account for owner in policy.owners if owner.regions == ()}
+    encrypted = {reading.image.shard.owner for reading in readings if reading.image.keyed}
+    swept = {shard.owner for shard in services if sweep and shard.service == "ecs"}
+    emptied = {owner for owner in swept & states.keys() if states[owner].ledger.principals}
+    return (alone | encrypted | emptied) & states.keys()
 
 
 def authorizes(policy: Policy, owner: str) -> bool:
@@ -379,9 +394,9 @@ def named_shards(runtime: Runtime, remembered: Collection[Shard]) -> tuple[list[
 
 def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _Listing:
     try:
-        service = runtime.cloud.images(shard)
         if shard.service == "eds":
-            return _list_desktops(focus, shard, service, ledger)
+            return _list_desktops(focus, shard, runtime.cloud.desktop_images(shard.owner), ledger)
+        service = runtime.cloud.ecs_images(shard)
         shares = runtime.cloud.shares(shard)
         ours = {share: {e: entry.shared_time for e, entry in rows.items()} for share, rows in ledger.shares.items()}
         sharing = read_sharing(shares, shard, ledger.shares.keys() | ledger.made, ours)
@@ -390,7 +405,7 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
         if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
             found, _, unread = _ask_by_id(service, ids)
             return _Listing(shard, service, shares, sharing, found, unread=unread)
-        images, _ = list_images(service, shard)
+        images = list_images(service, shard)
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
         found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
         return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
@@ -398,19 +413,18 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
         return _Listing(shard, None, error=str(error))
 
 
-def _list_desktops(focus: Focus, shard: Shard, service: ImageService, ledger: Ledger) -> _Listing:
+def _list_desktops(focus: Focus, shard: Shard, service: RegionalImages, ledger: Ledger) -> _Listing:
     """All images of an owner's Elastic Desktop Service, whatever is looked at: they have one quota together.
 
     No resource share takes any of them. An image in a region that the policy does not name any more is as a shard that
     it does not name: it stays ours, and a person is told.
     """
-    regions = service.regions() if isinstance(service, RegionalImages) else ()
-    images, gaps = list_images(service, shard)
+    images, gaps = list_regions(service, shard)
     # What is not listed may be in a region that could not be read: then it is not asked for, either.
     known = ledger.grants.keys() if focus.takes_whole(shard) and not gaps else frozenset()
     found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
-    inside = tuple(image for image in found if image.region in regions)
-    left = frozenset(image.region for image in found) - {*regions}
+    inside = tuple(image for image in found if image.region in service.regions())
+    left = frozenset(image.region for image in found) - {*service.regions()}
     return _Listing(shard, service, None, Sharing(), (*images, *inside), absent, unread, gaps, left)
 
 
