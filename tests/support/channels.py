@@ -1,11 +1,16 @@
-"""What both channels give in a trial's cloud, a watch over its writes, and sweeps until nothing is left to do."""
+"""What both channels give in a trial's cloud, hidden rows, a watch over writes, sweeps till nothing is left to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
 
 from localcloud import LocalCloud
 from localcloud.world import ResourceShare
+from orgshare.alibaba.shares import ResourceShares
+from orgshare.ports import AssociationKind, AssociationRow, TokenPage
 from orgshare.way.applying import Applied
 from tests.support.trial import Trial
 
@@ -38,6 +43,29 @@ def own_shares(trial: Trial) -> dict[str, ResourceShare]:
         for share, row in trial.cloud.world().resource_shares.items()
         if row.tags.get("orgshare:state") == state
     }
+
+
+@contextmanager
+def hidden(what: str, *, everywhere_too: bool = False) -> Iterator[None]:
+    """The listing of all rows leaves out those of one image or target; with the second, every other answer does too."""
+    honest = ResourceShares.rows
+
+    def rows(
+        self: ResourceShares,
+        kind: AssociationKind,
+        token: str,
+        *,
+        share: str | None = None,
+        entity: str | None = None,
+    ) -> TokenPage[AssociationRow]:
+        page = honest(self, kind, token, share=share, entity=entity)
+        if share is not None and not everywhere_too:
+            return page
+        return TokenPage(tuple(row for row in page.rows if row.association.entity != what), page.token)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResourceShares, "rows", rows)
+        yield
 
 
 def contents(trial: Trial) -> set[tuple[tuple[str, ...], tuple[str, ...]]]:

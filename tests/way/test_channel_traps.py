@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from orgshare.alibaba.images import EcsImages
-from orgshare.alibaba.shares import ResourceShares
 from orgshare.errors import TryAgain
 from orgshare.ledger import Entry
-from orgshare.ports import AssociationKind, AssociationRow, Page, TokenPage
+from orgshare.ports import Page
 from orgshare.record.state import open_state
 from orgshare.way.applying import Applied
 from orgshare.words import Grant, Shard
@@ -25,6 +23,7 @@ from tests.support.channels import (
     contents,
     directly,
     found,
+    hidden,
     own_shares,
     until_settled,
 )
@@ -73,29 +72,6 @@ def share_by_hand(*targets: str, **fields: Any) -> dict[str, Any]:
         "owner": OWNER, "region": REGION, "name": "by-hand", "images": list(ALL_IMAGES), "targets": list(targets),
         **fields,
     }  # fmt: skip
-
-
-@contextmanager
-def hidden(what: str, *, everywhere_too: bool = False) -> Iterator[None]:
-    """The listing of all rows leaves out those of one image or target; with the second, every other answer does too."""
-    honest = ResourceShares.rows
-
-    def rows(
-        self: ResourceShares,
-        kind: AssociationKind,
-        token: str,
-        *,
-        share: str | None = None,
-        entity: str | None = None,
-    ) -> TokenPage[AssociationRow]:
-        page = honest(self, kind, token, share=share, entity=entity)
-        if share is not None and not everywhere_too:
-            return page
-        return TokenPage(tuple(row for row in page.rows if row.association.entity != what), page.token)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ResourceShares, "rows", rows)
-        yield
 
 
 def held(applied: Applied) -> set[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from orgshare.way.applying import Applied, carry_out_plan
 from orgshare.way.planning import make_plan
 from orgshare.words import wide_shard
 from tests.support import encrypted
-from tests.support.channels import found, until_settled
+from tests.support.channels import GOLD, OTHERS, directly, found, hidden, own_shares, until_settled
 from tests.support.cloud import allowing, ecs_of, trusting
 from tests.support.trial import (
     LEASE_IS_OVER,
@@ -432,6 +433,28 @@ def test_who_has_an_encrypted_image_of_another_region_by_hand_stays_let_in(autho
     t.patch(grants={"m-far": []}, resource_shares={"rs-far": None})
     assert actions(t.apply()) == [("distrust", (A,))]
     assert let_in(t) == {B}
+
+
+@pytest.mark.parametrize("what", [A, "m-gold"])
+def test_who_has_an_encrypted_image_in_a_share_of_ours_stays_let_in_though_a_reading_hides_it(
+    authorized: Trials, what: str
+) -> None:
+    """Somebody put it there. The reading of all regions lacks the row, the one that the plan began with has it."""
+    t = authorized(
+        world=sealed(plain=["m-silver", "m-bronze"]),
+        policy=authorizing(rule("gold", GOLD, accounts=[A]), rule("others", OTHERS, accounts=[A], channel="directory")),
+    )
+    until_settled(t)
+    (share,) = own_shares(t)
+    t.patch(resource_shares={share: {"images": [*t.cloud.world().resource_shares[share].images, "m-gold"]}})
+    t.write_policy(authorizing(rule("others", OTHERS, accounts=[A], channel="directory")))
+    t.apply()
+    assert directly(t)["m-gold"] == set()
+    with ExitStack() as hiding:
+        after(t, "DescribeRegions", lambda: hiding.enter_context(hidden(what)))
+        applied = t.apply()
+    assert actions(applied) == []
+    assert (t.access()["m-gold"], let_in(t)) == ({A}, {A})
 
 
 def test_a_plain_image_needs_nobody_let_in(authorized: Trials) -> None:

@@ -19,7 +19,7 @@ from orgshare.errors import UNREAD
 from orgshare.observe.keys import read_keyed
 from orgshare.way.look import Looked
 from orgshare.way.runtime import Runtime
-from orgshare.words import Incomplete, Pair, Shard, wide_shard
+from orgshare.words import Incomplete, Pair, Shard, Sharing, wide_shard
 
 
 def without_unneeded(
@@ -42,7 +42,11 @@ def without_unneeded(
 
 
 def holders(runtime: Runtime, facts: Facts, owner: str) -> tuple[frozenset[Pair], Incomplete | None]:
-    """Every pair of an encrypted image of an owner and an account that has it, or may; or what could not be read."""
+    """Every pair of an encrypted image of an owner and an account that has it, or may; or what could not be read.
+
+    What a share reaches counts if either reading of this run shows it: this one, or the one that was decided on. Its
+    rows have no total, so one reading alone may lack some and look complete.
+    """
     pairs: set[Pair] = set()
     reach = make_reach(facts)
     try:
@@ -58,11 +62,12 @@ def holders(runtime: Runtime, facts: Facts, owner: str) -> tuple[frozenset[Pair]
             found = read_keyed(shard, images, lambda: runtime.cloud.shares(shard), known)
         except UNREAD as error:
             return _unread(shard, error)
-        coverage = coverage_of_images(found.shares, reach, facts.now)
+        readings = found.shares, facts.sharing.get(shard, Sharing()).shares
+        coverages = [coverage_of_images(shares, reach, facts.now) for shares in readings]
         return frozenset(
             Pair(image, account)
             for image, granted in found.granted.items()
-            for account in granted | coverage.get(image, NO_COVERAGE).possible
+            for account in granted.union(*(coverage.get(image, NO_COVERAGE).possible for coverage in coverages))
         )
 
     for answer in runtime.executor.map(read, shards):
