@@ -26,6 +26,13 @@ def test_a_grant_or_a_revoke_is_made_of_its_pairs(action: Action) -> None:
     assert one.parts().isdisjoint(change("grant" if action == "revoke" else "revoke", "gold", A, B).parts())
 
 
+@pytest.mark.parametrize("action", ["trust", "distrust"])
+def test_a_change_of_a_sharing_role_is_made_of_its_accounts(action: Action) -> None:
+    """Whatever the images are that they are let in for: the role is one for all of an owner's."""
+    one = replace(change(action, "gold", A, B, C), images=("m-gold", "m-silver"))
+    assert one.parts() == {(action, "", SHARD.owner, account) for account in (A, B, C)}
+
+
 def of_share(action: Action, *, share: str = "", audience: str = "", images: Iterable[str] = ()) -> Change:
     return Change(
         action=action, shard=SHARD, images=tuple(images), targets=("fd-prod", A), share=share, audience=audience

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orgshare.decide.coverage import Reach
 from orgshare.decide.cuts import Cuts, Standing, cuts_of
@@ -381,6 +382,36 @@ def test_the_rules_behind_a_pair_are_those_of_its_image_that_its_target_has_too(
         (GOLD, A): ("x", "y", "z"), (GOLD, C): ("y", "z"), (GOLD, D): ("y",),
         (SILVER, A): ("x",), (SILVER, C): ("x",), (SILVER, D): ("x",),
     }  # fmt: skip
+
+
+def loss(name: str, account: str, *, proven: bool = True) -> Loss:
+    return Loss(pair=Pair(name, account), shard=SHARD, cause="audience", proven=proven, rules=("golden",))
+
+
+def test_what_a_person_rejected_is_told_beside_what_leaves() -> None:
+    """As it was before that, and waiting for nothing else; what the other rows that stay would take is not told."""
+    leaves = Cut(share="rs-2", entity="fd-test", is_target=True, images=frozenset({GOLD}))
+    pairs = frozenset({Pair(GOLD, C), Pair(SILVER, C)})
+    plain = Cut(share="rs-1", entity=C, is_target=True, images=frozenset({GOLD, SILVER}), pairs=pairs)
+    busy = replace(plain, share="rs-3", blocked=f"account {C} would not have {GOLD} by anything else", block="waiting")
+    now = Cuts(
+        (leaves,),
+        {GOLD: (loss(GOLD, D), loss(GOLD, E))},
+        {GOLD: {A: "add", B: "add"}, SILVER: {D: "add"}},
+        {GOLD: frozenset({A}), BRONZE: frozenset({D})},
+    )
+    before = Cuts(
+        (plain, leaves, busy),
+        {GOLD: (loss(GOLD, C), loss(GOLD, D, proven=False), loss(GOLD, STRANGER)), SILVER: (loss(SILVER, C),)},
+        {GOLD: {B: "observe", E: "observe"}, BRONZE: {A: "add"}},
+        {GOLD: frozenset({B}), SILVER: frozenset({E})},
+    )
+    assert now.with_rejected((busy, plain), before) == Cuts(
+        (plain, leaves, replace(busy, blocked="", block=None)),
+        {GOLD: (loss(GOLD, C), loss(GOLD, D), loss(GOLD, E)), SILVER: (loss(SILVER, C),)},
+        {GOLD: {A: "add", B: "observe", E: "observe"}, SILVER: {D: "add"}, BRONZE: {A: "add"}},
+        {GOLD: frozenset({A, B}), SILVER: frozenset({E}), BRONZE: frozenset({D})},
+    )
 
 
 PEOPLE = st.frozensets(st.sampled_from([A, B, C, D, E]))

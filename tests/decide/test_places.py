@@ -58,6 +58,23 @@ def test_what_images_have_is_taken_from_all_that_they_share_with(per: QuotaScope
     assert places.free(images[1], 3) == left[1] - (per != "image")
 
 
+def test_an_image_with_places_of_its_own_has_what_it_does_not_take() -> None:
+    """Of what it takes, only who asks knows the newest; what another one takes does not matter."""
+    one, two = image(1), image(2)
+    places = make_places(policy(10, "image"), SHARD, {one: 2}, [two], ledger())
+    places.take(two, 7)
+    assert [places.free(one, taken) for taken in (0, 2, 10)] == [10, 8, 0]
+
+
+def test_a_region_of_which_nothing_is_known_has_all_its_places() -> None:
+    """What an image takes there is the first, and is taken from those alone."""
+    places = make_places(policy(10, "region"), SHARD, {image(1): 4}, [], ledger())
+    far = image(2, region=2)
+    assert places.free(far, 0) == 10
+    places.take(far, 3)
+    assert [places.free(one, 0) for one in (image(1), far, image(3, region=1))] == [6, 7, 10]
+
+
 @pytest.mark.parametrize(("row", "entries", "counted"), [(3, 0, 3), (None, 2, 2), (1, 2, 2), (0, 0, 0), (None, 0, 0)])
 def test_an_image_beside_counts_with_its_row_or_with_what_is_known_of_it(
     row: int | None, entries: int, counted: int
@@ -72,13 +89,17 @@ def test_what_was_not_even_listed_counts_with_the_ledger() -> None:
     known = ledger(("m-8", 3), ("m-9", 2))
     assert make_places(policy(10), SHARD, {image(1): 1}, [], known).free(image(1), 1) == 4
     assert make_places(policy(10, "region"), SHARD, {image(1): 1}, [], known).free(image(1), 1) == 9
+    assert make_places(policy(10), SHARD, {}, [], known).free(image(1), 0) == 5
 
 
 def test_more_than_fits_leaves_nothing() -> None:
     """Others shared more than the policy says there is: nobody gets anything, and nothing breaks."""
     places = make_places(policy(2), SHARD, {image(1): 5}, [], ledger())
     assert places.free(image(2), 0) < 0
-    assert "all images of the owner in all regions 2 times together" in places.too_many()
+    assert places.too_many() == (
+        "Elastic Desktop Service shares all images of the owner in all regions 2 times together; narrow the audience "
+        "or the images, or, where the vendor allows more, raise quotas.eds_shares of the owner"
+    )
 
 
 @given(

@@ -9,13 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from orgshare.decide.deciding import decide
+from orgshare.decide.decisions import RoleDecision
 from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.plan import Action, Change, Finding, Hold, Pending, Plan, Summary, pairs_id
 from orgshare.decide.planning import assemble, rules_of, running, waiting
 from orgshare.decide.shares import audience_key
 from orgshare.ledger import Entry, Ledger, RememberedRefusal
 from orgshare.policy.model import ImageSelector
-from orgshare.words import Grant, ImageReading, Incomplete, Pair, Shard
+from orgshare.words import Grant, ImageReading, Incomplete, Pair, Shard, Sharing, desktops_of, wide_shard
 from tests.decide.sharing import BRONZE, GOLD, GONE, NAMES, PROVEN, SILVER, WHOLE, row, share, shared
 from tests.support.facts import (
     NOW,
@@ -340,6 +341,65 @@ def test_a_plain_grant_says_the_rule_that_wants_it_and_nothing_else() -> None:
         change("grant", images=("m-silver",), accounts=(B,), gained=1, why=why),
     )
     assert found.summary == Summary(images=3, accounts=2, wanted=6, in_step=3, gained=3, lost=0)
+
+
+def test_changes_of_desktop_images_say_in_which_region_they_are() -> None:
+    """Granted, revoked and held ones, because their shard has every region."""
+    desktops = desktops_of(SHARD.owner)
+    regions = {"m-bronze": "eu-west-1", "m-gold": "cn-hangzhou", "m-silver": "ap-southeast-1"}
+    images = [replace(image, shard=desktops, within=regions[image.id]) for image in (BRONZE, GOLD, SILVER)]
+    mine = rule(folders=["fd-prod"], images=ImageSelector(services=frozenset({"eds"}), tags=rule().images.tags))
+    known = ledger(bronze=made(C), silver=made(D))
+    readings = [reading(image, *accounts) for image, accounts in zip(images, ([C], [], [D]), strict=True)]
+    of_desktops = replace(
+        facts(policy(mine), *readings, proof=PROVEN), ledgers={desktops: known}, sharing={desktops: Sharing()}
+    )
+    found = plan(of_desktops, hold(Pair("m-silver", D)))
+
+    def there(action: Action, name: str, *accounts: str, gained: int = 0, lost: int = 0) -> Change:
+        why = "wanted by rule golden" if action == "grant" else "no longer in the audience of a rule"
+        why = f"1 {why}" if action == "revoke" and name == "m-bronze" else why
+        here = change(action, images=(name,), accounts=accounts, why=why, gained=gained, lost=lost)
+        return replace(here, shard=desktops, within=regions[name])
+
+    assert found.changes == (
+        *(there("grant", name, A, B, gained=2) for name in NAMES),
+        there("revoke", "m-bronze", C, lost=1),
+    )
+    assert found.held == (replace(hold(Pair("m-silver", D)), changes=(there("revoke", "m-silver", D, lost=1),)),)
+
+
+def test_sharing_roles_let_in_before_anything_is_granted_and_let_out_at_the_end() -> None:
+    """Each image once, however many accounts are let in for it; who is in already and stays is not named."""
+    one, two, three = SHARD.owner, "1000000000000077", "1000000000000078"
+    roles = {
+        two: RoleDecision(owner=two, needs={A: frozenset({"m-far"})}, adding=(A,), rules=("lab",)),
+        three: RoleDecision(owner=three, removing=(C,)),
+        one: RoleDecision(
+            owner=one,
+            needs={A: frozenset({"m-gold", "m-silver"}), B: frozenset({"m-bronze", "m-gold"}), C: frozenset({"m-x"})},
+            adding=(A, B),
+            removing=(D, E),
+            rules=("golden",),
+        ),
+        "1000000000000079": RoleDecision(owner="1000000000000079", needs={A: frozenset({"m-y"})}),
+    }
+    facts_ = facts(policy(rule(accounts=[A])), reading(GOLD), reading(SILVER), reading(BRONZE))
+    decisions = decide(facts_)
+    found = assemble(facts_, replace(decisions, roles=roles), ())
+    unneeded = "no encrypted image of any region is shared with them any more"
+
+    def of_role(action: Action, owner: str, rules: Iterable[str] = (), **parts: object) -> Change:
+        return replace(change(action, rules, **parts), shard=wide_shard(owner))
+
+    assert found.changes == (
+        of_role("trust", one, ["golden"], images=NAMES, accounts=(A, B), why="they get 3 encrypted images"),
+        of_role("trust", two, ["lab"], images=("m-far",), accounts=(A,), why="they get 1 encrypted image"),
+        *assemble(facts_, decisions, ()).changes,
+        of_role("distrust", one, accounts=(D, E), why=unneeded),
+        of_role("distrust", three, accounts=(C,), why=unneeded),
+    )
+    assert len(found.changes) == 7
 
 
 def test_what_a_person_rejected_is_a_finding_and_nothing_else() -> None:

@@ -59,6 +59,14 @@ def test_who_retired_an_image_is_told_in_words() -> None:
     assert why_retired(tags, MARKS, image("silver")) == why_retired(policy(EVERYBODY), {}, TAGGED) == ""
 
 
+def test_each_of_the_tags_that_retired_an_image_is_told() -> None:
+    """In the order of their keys, and no other tag of the image; one of them alone retires nothing."""
+    both = replace(policy(EVERYBODY), retire=(("lifecycle", frozenset({"old"})), ("keep", frozenset({"no", "never"}))))
+    gone = image("gold", tags={"share": "org", "lifecycle": "old", "keep": "no"})
+    assert why_retired(both, {}, gone) == "retired by its tags keep: no, lifecycle: old"
+    assert why_retired(both, {}, TAGGED) == ""
+
+
 def test_no_rule_selects_a_retired_image() -> None:
     """Whatever it matches."""
     of = policy(EVERYBODY)

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from orgshare.ledger import LOSSES_KEPT, NEVER_VISIBLE, Entry, EntryState, Ledger, Lost, RememberedRefusal
+from orgshare.saw import Saw
 from orgshare.words import Grant, Pair
 from tests.support.facts import NOW, SHARED, A, B, C
 
@@ -89,14 +90,25 @@ def test_whom_shares_reach_is_replaced_for_the_images_that_were_looked_at() -> N
     assert after.reached == {"m-bronze": {A, B}, "m-gold": {A}}
 
 
+def test_what_a_pass_rested_on_takes_the_place_of_what_the_one_before_did() -> None:
+    """Everything else stays."""
+    known = Ledger().with_made("rs-1").with_entries("m-gold", {A: Entry("made", NOW)}).with_saw(Saw("one"))
+    assert known.with_saw(Saw("two", times=3)) == replace(known, saw=Saw("two", times=3))
+
+
 @pytest.mark.parametrize(
     "same",
-    [lambda known: known.with_made("rs-1"), lambda known: known.with_reached({"m-gold": frozenset({A})})],
-    ids=["made", "reached"],
+    [
+        lambda known: known.with_made("rs-1"),
+        lambda known: known.with_reached({"m-gold": frozenset({A})}),
+        lambda known: known.with_saw(Saw("one", "two", "three")),
+    ],
+    ids=["made", "reached", "saw"],
 )
 def test_what_was_written_before_is_the_very_same_ledger(same: Callable[[Ledger], Ledger]) -> None:
     """Nothing new, so nothing has to be compared or written."""
     known = Ledger().with_made("rs-1").with_reached({"m-gold": frozenset({A}), "m-silver": frozenset({B})})
+    known = known.with_saw(Saw("one", "two", "three"))
     assert same(known) is known
 
 
