@@ -13,12 +13,14 @@ from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.plan import MOST_ROWS, Pending
 from orgshare.policy.model import Rule, Unmanaged
+from orgshare.retired import Retirement
 from orgshare.words import Sharing
 from tests.decide.sharing import BRONZE, GOLD, GONE, NAMES, PROVEN, SILVER, THREE, row, share, shared
 from tests.support.facts import (
     MANAGEMENT,
     NOW,
     ORGANIZATION,
+    OWNER,
     PARTNER,
     SHARD,
     STRANGER,
@@ -28,6 +30,7 @@ from tests.support.facts import (
     D,
     E,
     facts,
+    image,
     ledger,
     made,
     member,
@@ -204,6 +207,65 @@ def test_grants_that_stay_for_a_time_say_since_when_and_until_when() -> None:
     status = f"not wanted any more: its direct grant is kept until {until}"
     assert found["silver"] == [Pending("", f"m-silver/{name}", status, since, until) for name in names[1:]]
     assert found["bronze"] == [Pending("", f"m-bronze/{E}", status, since, until)]
+
+
+def test_an_image_of_the_marketplace_that_somebody_is_to_have_is_billed() -> None:
+    """Only where a rule wants it for somebody: neither one that no rule selects nor a plain one."""
+    product = [replace(each, product_code="cmjj001") for each in (GOLD, replace(SILVER, tags=frozenset()))]
+    of = facts(policy(rule(folders=["fd-prod"])), *map(reading, product), reading(BRONZE))
+    why = "it comes from the Marketplace: whoever makes instances of it pays its fee there, if it has one"
+    assert told(of) == {"gold": [("billed", "", f"{why} (product cmjj001)")], "silver": [], "bronze": []}
+
+
+def test_a_grant_of_ours_on_a_community_image_waits_until_that_is_private() -> None:
+    """Of those whom nobody wants; a neighbour that is private is not told of."""
+    known = ledger(gold=made(A, C, E), silver=made(A, C))
+    of = facts(policy(rule(folders=["fd-prod"])), reading(replace(GOLD, public=True), A, C, E), reading(SILVER, A, C),
+               reading(replace(BRONZE, public=True), A), known=known, proof=PROVEN)  # fmt: skip
+    why = "not wanted any more; grants of a community image cannot be changed, so it goes when that is private"
+    assert told(of) == {"gold": [("community", C, why), ("community", E, why)], "silver": [], "bronze": []}
+
+
+def test_a_retired_image_tells_who_still_has_it_and_by_whom() -> None:
+    """Up to five are named and the rest counted; by a share of ours is by us; one that nobody has is not told of."""
+    tin, iron, copper = (image(name) for name in ("tin", "iron", "copper"))
+    everybody = (A, B, C, D, E)
+    of = shared(
+        [rule(folders=["fd-prod"])],
+        share("1", ["m-iron"], ["fd-prod"]),
+        readings=[
+            reading(GOLD, *everybody, GONE, STRANGER),
+            reading(SILVER, *everybody),
+            reading(BRONZE, PARTNER, STRANGER),
+            reading(iron, C),
+            reading(tin),
+            reading(copper, A),
+        ],
+        grants={"m-gold": made(*everybody, GONE), "m-silver": made(*everybody), "m-iron": made(C)},
+    )
+    by_hand = share("hand", ["m-tin"], ["fd-test", OWNER], tags=frozenset())
+    mark = Retirement(NOW - timedelta(days=1), "ann", "replaced")
+    retired = dict.fromkeys(("m-gold", "m-silver", "m-bronze", "m-iron", "m-tin", "m-lead"), mark)
+    of = replace(of, retired=retired, sharing={SHARD: Sharing((*of.sharing[SHARD].shares, by_hand))},
+                 readings=(*of.readings, reading(image("lead"))))  # fmt: skip
+    by = "retired by ann since 2026-11-20 12:00 UTC (replaced); "
+    five = ", ".join(everybody)
+    assert {name: [f for f in found if f[0] == "retired"] for name, found in told(of).items()} == {
+        "gold": [
+            (
+                "retired",
+                "",
+                f"{by}6 accounts ({five} and 1 more) would lose it; 1 account ({STRANGER}) has it by somebody else",
+            )
+        ],
+        "silver": [("retired", "", f"{by}5 accounts ({five}) would lose it")],
+        "bronze": [("retired", "", f"{by}2 accounts ({PARTNER}, {STRANGER}) have it by somebody else")],
+        "iron": [("retired", "", f"{by}3 accounts ({A}, {B}, {C}) would lose it")],
+        "tin": [("retired", "", f"{by}2 accounts ({C}, {D}) have it by somebody else")],
+        "lead": [],
+        "copper": [],
+    }
+    assert {d.image.id: d.retired for d in decide(of).images} == {**dict.fromkeys(retired, str(mark)), "m-copper": ""}
 
 
 def test_every_finding_is_about_its_own_image() -> None:

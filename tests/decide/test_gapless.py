@@ -25,6 +25,7 @@ from tests.support.facts import (
     ORGANIZATION,
     OWNER,
     SHARD,
+    STRANGER,
     A,
     B,
     C,
@@ -432,9 +433,10 @@ def test_a_target_that_stays_for_one_image_is_told_for_the_others_in_its_share()
     rules = [rule(folders=["fd-test"], channel="auto", images=ids("m-gold", "m-silver")), rule("two", accounts=[B])]
     of = shared(rules, share("1", ["m-gold", "m-silver"], [*PROD, "fd-test"]), readings=THREE[:2])
     of = with_share_by_hand(of)
-    found = [f.why for f in assemble(of, decide(of), ()).findings if f.kind == "channel-conflict" and not f.image]
+    found = [f for f in assemble(of, decide(of), ()).findings if f.kind == "channel-conflict" and not f.image]
     why = f"another resource share may or may not reach account {B}, so it gets no direct grant instead"
-    assert f"fd-eu stays in rs-1, also for other images, because m-gold stays: {why}" in found
+    said = f"fd-eu stays in rs-1, also for other images, because m-gold stays: {why}"
+    assert Finding("channel-conflict", "", "", said) in found
     assert all("m-silver" not in cut.images for cut in cuts(of).values())
 
 
@@ -444,6 +446,25 @@ def test_a_mode_that_takes_nothing_away_allows_no_gap() -> None:
     why = f"it cannot be seen whether account {A} has a direct grant already, and mode add allows no gap"
     assert conflicts(of)["m-silver"] == f"it stays in its resource share, because {why}"
     assert "m-silver" not in conflicts(directly(listed=[A, B]))
+    assert conflicts(directly(mode="add", listed=[STRANGER])).keys() == {"m-gold"}
+
+
+def test_a_row_that_stays_for_one_image_makes_nobody_less_sure_of_another() -> None:
+    """Gold stays; copper leaves a share for one with the same targets, and who joined lately is as sure in both."""
+    rules = [
+        rule(folders=["fd-prod"], images=ids(*NAMES)),
+        rule("two", folders=["fd-prod"], images=ids("m-copper"), channel="auto"),
+    ]
+    of = shared(
+        rules,
+        share("1", targets=(A, B)),
+        share("2", ["m-copper"], PROD),
+        share("3", ["m-copper"], PROD),
+        readings=[*THREE, reading(COPPER)],
+    )
+    of = with_share_by_hand(replace(of, settled=of.settled - {A}, established=of.established - {A}))
+    assert conflicts(of).keys() == {"m-gold"}
+    assert {row: cut.blocked for row, cut in cuts(of).items() if row[1] == "m-copper"} == {("rs-3", "m-copper"): ""}
 
 
 def test_who_moved_lately_is_less_sure_by_its_folder_than_by_its_name() -> None:

@@ -6,13 +6,40 @@ from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
+from msgspec.structs import replace
 
 from orgshare.decide.deciding import decide
+from orgshare.decide.facts import RoleFacts
 from orgshare.decide.plan import Reason, Refusal
-from orgshare.decide.refusals import REFUSAL_STANDS, reason_of_setback, remedy_of
+from orgshare.decide.refusals import (
+    ACROSS_SITES,
+    REFUSAL_STANDS,
+    SERVICE_KEY_STANDS,
+    reason_of_setback,
+    remedy_of,
+    stands,
+)
 from orgshare.ledger import Ledger, RememberedRefusal
-from orgshare.words import Image
-from tests.support.facts import NOW, A, B, C, D, E, facts, image, policy, reading, rule
+from orgshare.policy.model import ImageSelector, Partner
+from orgshare.trust import read_trust
+from orgshare.words import Image, Sharing, desktops_of
+from tests.support.facts import (
+    NOW,
+    OWNER,
+    PARTNER,
+    SHARD,
+    STRANGER,
+    A,
+    B,
+    C,
+    D,
+    E,
+    facts,
+    image,
+    policy,
+    reading,
+    rule,
+)
 
 EVERYBODY = rule("all", folders=["root"])
 
@@ -102,9 +129,163 @@ def test_a_reason_that_another_version_wrote_down_is_a_plain_refusal() -> None:
     )
 
 
+WHY_ACROSS = (
+    "it comes from the Marketplace and the account is on another of the vendor's sites (China, International): share "
+    "an image without Marketplace software with it, or correct the key site in the policy"
+)
+PRODUCT = replace(image("gold"), product_code="cmjj001")
+
+
+def test_an_image_of_the_marketplace_is_not_shared_with_another_site() -> None:
+    """Who is there is refused it before the cloud is asked, and the others get it; plain images go to everybody."""
+    sites = [Partner(PARTNER, site="international"), Partner(STRANGER, site="china")]
+    of = facts(policy(rule(accounts=[A], partners=sites)), *map(reading, (PRODUCT, image("silver"), image("bronze"))))
+    owners = tuple(replace(owner, site="china") for owner in of.policy.owners)
+    found = decide(replace(of, policy=replace(of.policy, owners=owners))).images
+    assert {decision.image.id: (decision.grants, decision.refusals) for decision in found} == {
+        "m-bronze": ((A, PARTNER, STRANGER), ()),
+        "m-gold": (
+            (A, STRANGER),
+            (
+                Refusal(
+                    image="m-gold",
+                    rules=("golden",),
+                    reason=ACROSS_SITES,
+                    accounts=(PARTNER,),
+                    accounts_total=1,
+                    remedy=WHY_ACROSS,
+                ),
+            ),
+        ),
+        "m-silver": ((A, PARTNER, STRANGER), ()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("of", "reason", "remedy"),
+    [
+        (PRODUCT, ACROSS_SITES, WHY_ACROSS),
+        (
+            image("gold"),
+            "across-sites",
+            "the account is on another of the vendor's sites (China, International), which the service refuses here; "
+            "a direct grant (channel: auto or direct) may be allowed where a resource share is not",
+        ),
+    ],
+)
+def test_another_site_that_the_cloud_finds_is_told_of_images_of_the_marketplace_and_of_others_apart(
+    of: Image, reason: Reason, remedy: str
+) -> None:
+    """Others meet it, too, and taking Marketplace software out of them is no help."""
+    assert refusals(of, remembered=(RememberedRefusal(ACROSS_SITES, "Across", NOW, (B,)),)) == [
+        Refusal(
+            image="m-gold",
+            rules=("all",),
+            reason=reason,
+            accounts=(B,),
+            accounts_total=1,
+            remedy=f"{remedy}; the cloud said Across; tried again after 12:15 UTC",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("age", "later"),
+    [(REFUSAL_STANDS / 3, "; tried again after 12:10 UTC"), (REFUSAL_STANDS, ""), (SERVICE_KEY_STANDS / 2, "")],
+)
+def test_an_image_under_the_key_of_the_service_is_refused_for_long(age: timedelta, later: str) -> None:
+    """When it is tried again is told only while that is soon: an image does not change its key."""
+    kept = RememberedRefusal("encrypted-with-service-key", "UnsupportedKey", NOW - age)
+    known = Ledger(refusals=MappingProxyType({"m-gold": (kept,)}))
+    authorizing = replace(EVERYBODY, encrypted="authorize")
+    (found,) = decide(facts(policy(authorizing), reading(image("gold", encrypted=True)), known=known)).images
+    remedy = "copy the image with a customer key of your own (CopyImage) and share the copy"
+    assert (found.grants, found.refusals) == (
+        (),
+        (
+            Refusal(
+                image="m-gold",
+                rules=("all",),
+                reason="encrypted-with-service-key",
+                accounts=(A, B, C, D, E),
+                accounts_total=5,
+                remedy=f"{remedy}; the cloud said UnsupportedKey{later}",
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "encrypted", "longest"),
+    [
+        ("encrypted-with-service-key", True, SERVICE_KEY_STANDS),
+        ("encrypted-with-service-key", False, REFUSAL_STANDS),
+        ("account-refused", True, REFUSAL_STANDS),
+    ],
+)
+def test_how_long_a_refusal_is_believed_depends_on_what_can_change(
+    reason: Reason, encrypted: bool, longest: timedelta
+) -> None:
+    """To the second: when its time is over it is tried again."""
+    before, after = (RememberedRefusal(reason, "x", NOW - longest + timedelta(seconds=s)) for s in (1, 0))
+    assert (stands(before, NOW, encrypted=encrypted), stands(after, NOW, encrypted=encrypted)) == (True, False)
+
+
+DESKTOPS = "Elastic Desktop Service shares no encrypted image: use an unencrypted copy"
+AUTHORIZE = (
+    "it is encrypted: let the rule say encrypted: authorize if its audience may use the owner's key (an image under "
+    "the service's own key has to be copied with a customer key first), or share an unencrypted copy"
+)
+DIRECTLY = "it is encrypted, and then it is shared directly only: set channel: auto or direct"
+
+
+def test_who_cannot_get_an_encrypted_image_learns_which_key_of_the_rule_stands_against_it() -> None:
+    """One rule does not authorize it, one uses the directory only; who is also wanted by a third gets it."""
+    rules = (
+        replace(rule("one", accounts=[A, B, E, OWNER]), encrypted="refuse"),
+        replace(rule("two", accounts=[A, C, D, OWNER], channel="directory"), encrypted="authorize"),
+        replace(rule("three", accounts=[A]), encrypted="authorize"),
+    )
+    of = facts(policy(*rules), *(reading(image(name, encrypted=True), C) for name in ("gold", "silver", "bronze")))
+    role = RoleFacts(trust=read_trust('{"Version": "1", "Statement": []}'))
+    for found in decide(replace(of, roles={OWNER: role})).images:
+        refused = [(r.reason, r.accounts, r.rules, r.remedy) for r in found.refusals]
+        assert (found.grants, refused) == (
+            (A,),
+            [
+                ("encrypted-refused", (B, E), ("one", "two", "three"), AUTHORIZE),
+                ("encrypted-refused", (D,), ("one", "two", "three"), DIRECTLY),
+            ],
+        )
+
+
+def test_an_encrypted_image_of_desktops_says_that_only_a_copy_helps() -> None:
+    """Whatever the rule says of encrypted images; its neighbour in the same shard is shared."""
+    shard = desktops_of(OWNER)
+    of = facts(
+        policy(rule(folders=["root"], images=ImageSelector(services=frozenset({"eds"})))),
+        *(reading(image(name, shard=shard, encrypted=name == "gold")) for name in ("bronze", "gold", "silver")),
+    )
+    of = replace(of, sharing={SHARD: Sharing(), shard: Sharing()}, ledgers={shard: Ledger()})
+    refused = Refusal(
+        image="m-gold",
+        rules=("golden",),
+        reason="encrypted-refused",
+        accounts=(A, B, C, D, E),
+        accounts_total=5,
+        remedy=DESKTOPS,
+    )
+    assert [(found.image.id, found.grants, found.refusals) for found in decide(of).images] == [
+        ("m-bronze", (A, B, C, D, E), ()),
+        ("m-gold", (), (refused,)),
+        ("m-silver", (A, B, C, D, E), ()),
+    ]
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
+        ("InvalidTarget.SiteMismatch", "across-sites"),
         ("QuotaExceeded.ResourceShare", "share-quota"),
         ("OperationDenied", "association-failed"),
         ("Failed", "association-failed"),

@@ -177,6 +177,18 @@ def test_an_image_that_could_not_be_read_is_incomplete_with_its_shard() -> None:
     assert [decision.image.name for decision in found.images] == ["bronze", "gold"]
 
 
+def test_an_image_of_which_nobody_knows_whether_it_is_encrypted_is_given_to_nobody_new() -> None:
+    """That is incomplete with its shard, and no refusal; who has it keeps it, and its neighbours go on."""
+    unsure = replace(reading(GOLD, A), unsure="its snapshots could not be read")
+    found = decide(facts(policy(rule(accounts=[A, C, E])), unsure, reading(SILVER, A), reading(BRONZE)))
+    assert found.incomplete == (Incomplete("shard", str(SHARD), "m-gold: its snapshots could not be read"),)
+    assert [(d.image.name, d.direct, d.grants, d.refusals, d.retired, d.losses) for d in found.images] == [
+        ("bronze", frozenset(), (A, C, E), (), "", ()),
+        ("gold", frozenset({A}), (), (), "", ()),
+        ("silver", frozenset({A}), (C, E), (), "", ()),
+    ]
+
+
 def test_a_rule_that_keeps_direct_grants_only_is_told_without_an_account() -> None:
     """Once for a rule with channel auto, by the keys that keep something."""
     keeping = of(rule("one", folders=["fd-prod"], channel="auto"), rule("two", folders=["fd-prod"]))

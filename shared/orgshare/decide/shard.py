@@ -522,16 +522,23 @@ class _Image:
 
     def stays(self, cuts: Cuts) -> int:
         """How many places the image takes when what is lost and can go is gone."""
+        return len(self.direct) + len(self.under_way) - self._freed(*self._ending(cuts))
+
+    def _ending(self, cuts: Cuts) -> tuple[frozenset[str], _Unwanted]:
+        """Grants that go because sure coverage stays, and what becomes of what nobody wants, by whatever channel."""
         redundant = self._redundant()
         unwanted = self._unwanted(redundant)
-        losses = {**{loss.pair.account: loss for loss in cuts.losses.get(self.case.id, ())}, **unwanted.losses}
-        return len(self.direct) + len(self.under_way) - self._freed(unwanted, redundant, losses)
+        for loss in cuts.losses.get(self.case.id, ()):
+            unwanted.losses.setdefault(loss.pair.account, loss)
+        unwanted.by_mode.update(cuts.kept.get(self.case.id, {}))
+        return redundant, unwanted
 
-    def _freed(self, unwanted: _Unwanted, redundant: frozenset[str], losses: Mapping[str, Loss]) -> int:
+    def _freed(self, redundant: frozenset[str], unwanted: _Unwanted) -> int:
         """How many grants go in this run."""
         ending = self.ours - unwanted.lingering.keys() - unwanted.kept - redundant
         return len(redundant & self.direct) + sum(
-            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending) for loss in losses.values()
+            loss.proven and loss.pair not in self.facts.held and ends_grant(loss, ending)
+            for loss in unwanted.losses.values()
         )
 
     def _on_another_site(self) -> frozenset[str]:
@@ -540,13 +547,9 @@ class _Image:
 
     def decision(self, cuts: Cuts) -> ImageDecision:
         image, want = self.image, self.want
-        redundant = self._redundant()
-        unwanted = self._unwanted(redundant)
+        redundant, unwanted = self._ending(cuts)
         losses = unwanted.losses
-        for loss in cuts.losses.get(image.id, ()):
-            losses.setdefault(loss.pair.account, loss)
-        unwanted.by_mode.update(cuts.kept.get(image.id, {}))
-        grants, asking, refusals = self._additions(self._freed(unwanted, redundant, losses))
+        grants, asking, refusals = self._additions(self._freed(redundant, unwanted))
         return ImageDecision(
             image=image,
             rules=want.rules,
@@ -629,10 +632,10 @@ class _Image:
         """What becomes of grants that nobody wants."""
         run, want, unwanted = self.work.run, self.want, _Unwanted()
         if self.work.doubt:
-            unwanted.undecided |= (self.ours | self.ground.shared) - want.everybody
+            unwanted.undecided = {*self.ours, *self.ground.shared} - want.everybody
             return unwanted
         if self.image.public:  # its permissions cannot be changed while it is public, and they outlive that
-            unwanted.undecided |= self.ours - want.everybody
+            unwanted.undecided = {*self.ours} - want.everybody
             return unwanted
         judged: dict[str, Judged] = {}
         for account in self.ours - redundant - want.everybody:
