@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orgshare.errors import ConfigurationError
-from orgshare.record.lease import Clocks, Lease
+from orgshare.record.lease import Clocks, Lease, LeaseOf
 from orgshare.words import Shard
 from tests.cli.conftest import Ran, Shell
 from tests.support.trial import (
@@ -586,17 +586,17 @@ def test_a_state_that_fails_after_the_first_call_is_not_called_nothing_done(
     """When the state cannot be written any more after calls were made, the status is 1 and never 2."""
     run = shell()
 
-    release = Lease.release
+    release = LeaseOf.release
 
     def full(*_: object, **__: object) -> None:
         raise ConfigurationError("state: cannot write there: No space left on device")
 
-    monkeypatch.setattr(Lease, "release", full)
+    monkeypatch.setattr(LeaseOf, "release", full)
     ran = run("apply", "--yes", "--json")
     assert ran.status == 1
     assert ran.json == {"error": "state: cannot write there: No space left on device"}
     assert run.trial.access() == WANTED
-    monkeypatch.setattr(Lease, "release", release)
+    monkeypatch.setattr(LeaseOf, "release", release)
     run.trial.cloud.advance(LEASE_IS_OVER)
     assert run("apply", "--yes").status == 0
     assert run.trial.access() == WANTED

@@ -76,7 +76,7 @@ class Deployment:
         """The lines of a command that is run in this process and ends with 0."""
         settings = {"ORGSHARE_LOCAL_CLOUD": self.url, "ORGSHARE_POLICY": str(self.folder / "policy.yaml")}
         ran = CliRunner(env={**self.environment, **settings}).invoke(cli, arguments, prog_name="orgshare")
-        assert (ran.exit_code, ran.stderr) == (0, "")
+        assert (ran.exit_code, ran.stderr) == (0, ""), ran.stdout
         return ran.stdout.splitlines()
 
     def access(self) -> dict[str, set[str]]:

@@ -121,7 +121,7 @@ def test_a_removal_that_a_reading_alone_shows_does_not_end_ownership(trial: Tria
     t.move(A, "fd-test")
     t.patch(faults=[{"operation": "ecs:ModifyImageSharePermission", "kind": "no-answer", "times": 1}])
     runtime = t.runtime()
-    shared, readings = runtime.cloud.images, 0
+    shared, readings = runtime.cloud.ecs_images, 0
 
     def images(shard: Any, **options: Any) -> Any:
         service = shared(shard, **options)
@@ -141,7 +141,7 @@ def test_a_removal_that_a_reading_alone_shows_does_not_end_ownership(trial: Tria
         service.grants = grants  # type: ignore[method-assign]
         return service
 
-    runtime.cloud.images = images  # type: ignore[method-assign]
+    runtime.cloud.ecs_images = images  # type: ignore[method-assign]
     apply(runtime, EVERYTHING)
     assert t.access()["m-gold"] == {A, B}
     t.patch(faults=[])
