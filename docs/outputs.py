@@ -27,12 +27,19 @@ SHOWN_PORT = "8700"
 
 STEADY: tuple[tuple[str, str], ...] = (
     (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", "2026-11-21T12:00:00Z"),
-    (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} UTC", "2026-11-21 12:00:00 UTC"),
+    (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}(:\d{2})? UTC", "2026-11-21 12:00:00 UTC"),  # a full minute has no seconds
     (r"sure after 2026-11-21T12:00:00Z", "sure after 2026-11-21T12:15:00Z"),
     (r"after \d{2}:\d{2} UTC", "after 12:15 UTC"),
     (r"\brs-[0-9a-z]{12}\b", "rs-7gm2xk04cq1d"),
     (r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", "0DDA2C9E-5B1C-5B4B-9E0A-1B0F2A6C3D4E"),
 )
+
+
+def steady(text: str) -> str:
+    """What a command printed, with one value for all that differs from run to run, and no blanks at the ends."""
+    for pattern, fixed in STEADY:
+        text = re.sub(pattern, fixed, text)
+    return "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 
 class Session:
@@ -76,10 +83,7 @@ class Session:
         return self._steady(url)
 
     def _steady(self, text: str) -> str:
-        text = text.replace(self.port, SHOWN_PORT).replace(str(self.folder), "/srv/golden-images")
-        for pattern, fixed in STEADY:
-            text = re.sub(pattern, fixed, text)
-        return "".join(line.rstrip() + "\n" for line in text.splitlines())
+        return steady(text.replace(self.port, SHOWN_PORT).replace(str(self.folder), "/srv/golden-images"))
 
     def end(self) -> None:
         """End the local cloud that this session started."""

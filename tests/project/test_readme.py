@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 
+from docs.outputs import steady
 from orgshare.cli.commands import cli
 from orgshare.policy.loading import parse
 
@@ -69,6 +70,12 @@ def test_what_the_readme_shows_is_what_is_printed() -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("time", ["2026-11-28 20:58:07 UTC", "2026-11-28 20:58 UTC"])
+def test_a_transcript_is_the_same_whenever_it_is_made(time: str) -> None:
+    """A time that falls on a full minute is printed without seconds, and shown like any other."""
+    assert steady(f"4 pairs, since {time}: held") == "4 pairs, since 2026-11-21 12:00:00 UTC: held\n"
 
 
 def test_everything_that_the_readme_links_to_exists() -> None:
