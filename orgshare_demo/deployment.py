@@ -40,7 +40,7 @@ def deployed_world(template: str = "template.yml", **parameters: Any) -> dict[st
     document["access_keys"] |= {
         f"LOCAL{one}": {"secret": "local", "account": one} for one in document["outsiders"] if one.startswith("1")
     }
-    document["roles"] = {READER: {"trusts": [OWNER], "policies": [policy_document("directory", account=MANAGEMENT)]}}
+    document["roles"] |= {READER: {"trusts": [OWNER], "policies": [policy_document("directory", account=MANAGEMENT)]}}
     functions = functions_folder()
     document["functions"] = {
         "template": str(functions.parent / template),

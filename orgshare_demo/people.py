@@ -6,12 +6,15 @@ itself is not. What can go wrong is a person who is a part of the program: nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import alibabacloud_oss_v2 as oss
+from alibabacloud_ecs20140526 import models as ecs
+from alibabacloud_ecs20140526.client import Client as EcsClient
 from alibabacloud_resourcemanager20200331 import models
 from alibabacloud_resourcemanager20200331.client import Client
+from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.utils_models import Config
 
 from orgshare_demo.deployment import BUCKET, POLICY, REGION
@@ -54,8 +57,39 @@ class People:
         asked = self._call("invite_account_to_resource_directory", target_entity=account, target_type="Account")
         self._call("accept_handshake", by=f"LOCAL{account}", handshake_id=asked.handshake.handshake_id)
 
+    def copy_image(self, image: str, name: str, *, key: str, tags: Mapping[str, str]) -> str:
+        """The owner copies one of its images under a key of its own; the copy's id."""
+        tagged = [ecs.CopyImageRequestTag(key=tag, value=value) for tag, value in tags.items()]
+        answer = self._ecs().copy_image(
+            ecs.CopyImageRequest(
+                region_id=REGION, image_id=image, destination_region_id=REGION, destination_image_name=name,
+                encrypted=True, kmskey_id=key, tag=tagged,
+            )
+        )  # fmt: skip
+        return str(answer.body.image_id)
+
+    def tag_image(self, image: str, **tags: str) -> None:
+        """The owner tags one of its images."""
+        named = [ecs.TagResourcesRequestTag(key=tag, value=value) for tag, value in tags.items()]
+        self._ecs().tag_resources(
+            ecs.TagResourcesRequest(region_id=REGION, resource_type="image", resource_id=[image], tag=named)
+        )
+
+    def delete_image(self, image: str) -> str:
+        """The owner deletes one of its images; the code with which the service refuses that, or nothing."""
+        try:
+            self._ecs().delete_image(ecs.DeleteImageRequest(region_id=REGION, image_id=image))
+        except ClientException as error:
+            return str(error.code)
+        return ""
+
     def _call(self, name: str, *, by: str = "LOCALMANAGEMENT", **fields: Any) -> Any:
-        key: dict[str, Any] = {"access_key_id": by, "access_key_secret": "local"}
-        client = Client(Config(**key, protocol="http", endpoint=self._host, region_id=REGION))
         request: Callable[..., Any] = getattr(models, f"{''.join(part.title() for part in name.split('_'))}Request")
-        return getattr(client, name)(request(**fields)).body
+        return getattr(Client(self._config(by)), name)(request(**fields)).body
+
+    def _ecs(self) -> Any:
+        return EcsClient(self._config("LOCALIMAGES"))
+
+    def _config(self, by: str) -> Config:
+        key: dict[str, Any] = {"access_key_id": by, "access_key_secret": "local"}
+        return Config(**key, protocol="http", endpoint=self._host, region_id=REGION)

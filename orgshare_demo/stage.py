@@ -43,7 +43,7 @@ AMBIENT = ("ALIBABA_CLOUD_", "ALICLOUD_", "ORGSHARE_", "HTTP_PROXY", "HTTPS_PROX
 Access = dict[Pair, frozenset[str]]
 """Pairs with access, each with its channels."""
 
-COUNTED = frozenset({"sts", "resourcemanager", "ecs", "resourcesharing"})
+COUNTED = frozenset({"sts", "resourcemanager", "ecs", "ecd", "ram", "resourcesharing"})
 """The products whose calls the story counts, and reports do: not those by which functions write to their state, send
 workers and tell a person."""
 

@@ -7,7 +7,8 @@ chapter every event is lost, and time alone does it.
 After each step the story says which functions ran, what changed for whom and by which channel, as the local cloud's
 oracle finds it, and compares that with a reference that is no part of the program (``reference``). What the functions
 called is counted in the local cloud's own log. At the end every pair of image and account must be as the policy says
-and have the one channel that it should have, or the story fails.
+and have the one channel that it should have, and the owner's sharing role must let in exactly those who have an
+encrypted image, or the story fails.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from rich.text import Text
 from orgshare.errors import OrgshareError
 from orgshare.settings import LEASE
 from orgshare_demo.deployment import PREFIX, SWEEP, WATCH, settings_of
-from orgshare_demo.reference import Pair, wanted_access
+from orgshare_demo.reference import SHARING_ROLE, Pair, let_in, needing_the_key, wanted_access
 from orgshare_demo.stage import Access, Happened, Stage, set_up, without_ambient
 from orgshare_demo.telling import Names, by, console, differences, everybody, organization
 
@@ -42,8 +43,10 @@ RESCUE = "m-help0000000000000009"
 SHOP, CHECKOUT, LOYALTY = "1000000000000003", "1000000000000005", "1000000000000006"
 DEV_WEB, LAB = "1000000000000009", "1000000000000011"
 PLAYGROUND, EUROPE, REPORTING = "1000000000000012", "1000000000000004", "1000000000000008"
-INVITED = "1000000000000016"
+AGENCY, INVITED = "1000000000000015", "1000000000000016"
 BY_HAND = "rs-hand1"
+KEY = "key-of-the-factory"
+SHARED = "ImageUseShared"
 
 
 class Wrong(Exception):
@@ -86,7 +89,8 @@ class Teller:
         """Print a paragraph, further in by the blanks that it begins with."""
         plain = str(text)
         deeper = len(plain) - len(plain.lstrip())
-        self.out.print(Padding(plain.lstrip() if deeper else text, (0, 0, 0, 2 + deeper), expand=False))
+        shown = Text(plain.lstrip()) if deeper or isinstance(text, str) else text
+        self.out.print(Padding(shown, (0, 0, 0, 2 + deeper), expand=False))
 
     def let(self, seconds: float, remark: Callable[[str], None], *, writes: int | None, failing: int = 0) -> Happened:
         """Let time pass and say what ran by itself meanwhile.
@@ -123,6 +127,16 @@ class Teller:
             first = differ[0]
             has, should = found.get(first, ()), expected.get(first, ())
             raise Wrong(f"{len(differ)} pairs differ, the first {first}: {sorted(has)}, not {sorted(should)}")
+        if locked_out := self.needing_the_key() - self.let_in():
+            raise Wrong(f"{SHARING_ROLE} does not let in {sorted(locked_out)}, who have an encrypted image")
+
+    def needing_the_key(self) -> set[str]:
+        """Who has an encrypted image."""
+        return needing_the_key(self.stage.access(), self.stage.world())
+
+    def let_in(self) -> set[str]:
+        """Whom the owner's sharing role lets use its keys."""
+        return let_in(self.stage.world())
 
     def settled(self) -> str:
         """Check that the cloud is as the policy says and that a sweep would change nothing."""
@@ -130,9 +144,23 @@ class Teller:
         plan = self.stage.plan().plan
         if plan.changes or plan.held or plan.pending:
             raise Wrong(f"a sweep would go on: {plan.changes or plan.held or plan.pending}")
+        if more := self.let_in() - self.needing_the_key():
+            raise Wrong(f"{SHARING_ROLE} lets in {sorted(more)}, who have no encrypted image")
         if self._hand_made() != self._shares_by_hand:
             raise Wrong(f"{BY_HAND} is not as people made it")
         return "As the policy says; a further sweep plans nothing."
+
+    def let_in_first(self, happened: Happened, before: set[str]) -> str:
+        """Check that the sharing role let more accounts in than before, and no grant came too early and was refused."""
+        refused = [call["code"] for call in happened.calls if call["status"] >= 400]
+        if "UpdateRole" not in happened.writing or refused:
+            raise Wrong(f"nobody was let in, or too late: {happened.writing}, refused: {refused}")
+        let_in = self.names.together(self.let_in() - before)
+        return f"Let in first, as the service refuses encrypted images to others: {let_in}."
+
+    def who_is_let_in(self) -> str:
+        """The names of all whom the sharing role lets in."""
+        return self.names.together(self.let_in())
 
     def change_hand_made(self, targets: list[str]) -> None:
         """Somebody changes the targets of the resource share that was made by hand."""
@@ -167,6 +195,9 @@ def tell(teller: Teller) -> None:
     _a_typo_is_held(teller)
     _a_double_share_is_resolved(teller)
     _a_run_dies(teller)
+    signer = _images_are_encrypted(teller)
+    _an_agency_joins_and_leaves(teller)
+    _an_image_is_retired(teller, signer)
     _every_event_is_lost(teller)
 
 
@@ -182,9 +213,10 @@ def _opening(teller: Teller) -> None:
     )
     told = (
         "Every five minutes the timer watch calls «membership», which finds that nobody has looked yet. Rule "
-        "production uses the directory: resource shares whose targets are folders. Rule build asks for direct grants, "
-        "and partners, outside the organization, can have nothing else. Long ago somebody made the resource share "
-        f"{BY_HAND} in the console; it gives ci-runner to lab/."
+        "production uses the directory: resource shares whose targets are folders. Rule build asks for direct grants. "
+        "Partners, outside the organization, can have nothing else, and an image of Elastic Desktop Service cannot be "
+        "shared otherwise: office-desktop, which rule desktops gives to shop/. Long ago somebody made the resource "
+        f"share {BY_HAND} in the console; it gives ci-runner to lab/."
     )
     with teller.step("The first watch", told) as remark:
         happened = teller.let(WATCH, remark, writes=None)
@@ -234,11 +266,11 @@ def _one_moves_and_one_leaves(teller: Teller) -> None:
     stage = teller.stage
     told = (
         "checkout is moved to sandbox/. What it had by the directory it has no more: it is in no target now. Its "
-        "direct grant of ci-runner is revoked, after the directory was asked for checkout once more, alone."
+        "direct grants are revoked, after the directory was asked for checkout once more, alone."
     )
     with teller.step("An account moves", told) as remark:
         stage.people.move_account(CHECKOUT, "fd-sandbox")
-        teller.let(0, remark, writes=1)
+        teller.let(0, remark, writes=2)
         remark(teller.settled())
     told = (
         "loyalty is removed from the organization. Only the answer that it does not exist proves that it left. This "
@@ -248,7 +280,7 @@ def _one_moves_and_one_leaves(teller: Teller) -> None:
         stage.change({"events": {"duplicate": 1.0}})
         stage.people.remove_account(LOYALTY)
         stage.change({"events": {"duplicate": 0.0}})
-        teller.let(0, remark, writes=1)
+        teller.let(0, remark, writes=2)
         remark(teller.settled())
 
 
@@ -366,12 +398,88 @@ def _a_run_dies(teller: Teller) -> None:
         remark(f"All {len(rescue.shared)} accounts have it by images and targets that are known to be ours.")
 
 
+def _images_are_encrypted(teller: Teller) -> str:
+    """The factory copies two images under a key of its own; the id of the second copy."""
+    stage, people = teller.stage, teller.stage.people
+    told = (
+        "golden-vault is under a key of the service, which nobody else can use. The factory copies it under a key of "
+        "its own, as golden-vault-2, and golden-linux as golden-signer. A new rule gives them to production/ and says "
+        f"«encrypted: authorize»: whoever gets them needs the key as well, so the factory's role {SHARING_ROLE} has to "
+        "let the account in before."
+    )
+    with teller.step("Encrypted images", told) as remark:
+        rule = "  - name: sealed\n    images: {tags: {share: sealed}}\n    audience: {folders: [fd-prod]}\n"
+        stage.edit_policy("rules:\n", f"rules:\n{rule}    encrypted: authorize\n")
+        people.copy_image(VAULT, "golden-vault-2", key=KEY, tags={"share": "sealed"})
+        signer = people.copy_image(GOLD, "golden-signer", key=KEY, tags={"share": "sealed"})
+        before = teller.let_in()
+        remark(teller.let_in_first(teller.let(0, remark, writes=3), before))
+        remark(teller.settled())
+    return signer
+
+
+def _an_agency_joins_and_leaves(teller: Teller) -> None:
+    stage = teller.stage
+    told = (
+        f"An agency, {AGENCY}, accepts an invitation and is moved to shop/. Resource shares reach it there at once; "
+        "its event brings the rest, and the key before the encrypted images."
+    )
+    with teller.step("An agency joins", told) as remark:
+        stage.people.invite_account(AGENCY)
+        stage.people.move_account(AGENCY, "fd-shop")
+        before = teller.let_in()
+        remark(teller.let_in_first(teller.let(0, remark, writes=5), before))
+        remark(teller.settled())
+    told = (
+        "The agency is removed from the organization and loses everything at once, but for its place in the role: that "
+        "no encrypted image in any region needs it any more is for the next look at everything to say."
+    )
+    with teller.step("The agency leaves", told) as remark:
+        stage.people.remove_account(AGENCY)
+        teller.let(0, remark, writes=4)
+        teller.as_expected()
+        if AGENCY not in teller.let_in():
+            raise Wrong("the role let the agency out before anybody had looked at everything")
+        remark(f"Still let in: {teller.who_is_let_in()}.")
+
+
+def _an_image_is_retired(teller: Teller, image: str) -> None:
+    stage = teller.stage
+    told = (
+        "golden-signer goes out of service. Somebody tags it with «lifecycle: retired», which the policy knows: nobody "
+        "is to have it any more. That would take it from everybody, so it is held; a person approves."
+    )
+    with teller.step("An image is retired", told) as remark:
+        stage.people.tag_image(image, lifecycle="retired")
+        happened = teller.let(0, remark, writes=0)
+        holds = happened.of("held")
+        if len(holds) != 1:
+            raise Wrong(f"{len(holds)} holds, not 1")
+        remark(f"~ held: {holds[0]['lost_pairs']} pairs; {holds[0]['why']}.")
+        remark("The sixth is the agency: what is lost within a day counts together.")
+        if (code := stage.people.delete_image(image)) != SHARED:
+            raise Wrong(f"an image that is shared can be deleted: {code or 'nothing'} stands against it")
+        remark(f"The service refuses to delete an image that is shared: {SHARED}.")
+        for line in stage.orgshare("approve", holds[0]["id"]):
+            remark(line)
+    told = "The next watch sees the approval and looks at everything. Nobody has the image then, and it can be deleted."
+    with teller.step("Nobody has it any more", told) as remark:
+        teller.let(WATCH, remark, writes=2)
+        teller.as_expected()
+        remark(f"Let in: {teller.who_is_let_in()}, who have golden-vault-2.")
+        if code := stage.people.delete_image(image):
+            raise Wrong(f"golden-signer cannot be deleted: {code}")
+        remark("golden-signer is deleted.")
+        teller.let(0, remark, writes=0)
+        remark(teller.settled())
+
+
 def _every_event_is_lost(teller: Teller) -> None:
     stage = teller.stage
     told = (
         f"From now on every event is lost. {INVITED} accepts an invitation and is directly under the Root of the "
         "organization, where rescue is for it; shop-europe is moved to data/ and reporting to shop/, where ci-runner "
-        "is only for the latter."
+        "and office-desktop are only for the latter."
     )
     with teller.step("Every event is lost", told) as remark:
         stage.change({"events": {"lose": 1.0}})

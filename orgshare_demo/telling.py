@@ -34,7 +34,8 @@ class Names:
         for rule in policy["rules"]:
             for partner in rule["audience"].get("partners", ()):
                 self.accounts.setdefault(partner["account"], partner["name"])
-        self.images = {image: row["name"] for image, row in world["images"].items()}
+        self.images: dict[str, str] = dict(earlier.images) if earlier else {}
+        self.images.update({image: row["name"] for image, row in world["images"].items()})
 
     def account(self, account: str) -> str:
         """An account's name, or its id."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orgshare_demo import reference
-from orgshare_demo.reference import wanted_access
+from orgshare_demo.reference import let_in, needing_the_key, wanted_access
 from orgshare_demo.stage import without_ambient
 
 COMMAND = [sys.executable, "-c", "from orgshare.cli.main import main; main()"]
@@ -61,28 +61,30 @@ def test_the_story_ends_with_every_pair_as_the_policy_says_and_by_one_channel(to
     assert right == wanted == alone + 1
     assert alone == directory + direct
     assert directory > 20
-    assert direct > 3
+    assert direct > 10
 
 
 def test_the_story_shows_every_step(told: list[str]) -> None:
-    """Joining, moving, leaving, drift, an empty directory, a held typo, a double share, a run that dies, no events."""
+    """Joining, moving, leaving, drift, an empty directory, a held typo, a double share, a run that dies, encrypted
+    images, one that is retired, no events."""
     steps = re.findall(r"^\d+  ([^─]+?) ─", "\n".join(told), re.MULTILINE)
     assert steps == [
         "The first watch", "The first sweep", "An image becomes available", "An account joins", "An account moves",
         "An account leaves, and its event comes twice", "People change things by hand", "The sweep repairs the drift",
         "The directory reads as empty", "A typo in the policy", "The typo is mended", "A second channel by hand",
         "The sweep ends the double share", "A run dies between two calls", "The next run finishes",
+        "Encrypted images", "An agency joins", "The agency leaves", "An image is retired", "Nobody has it any more",
         "Every event is lost", "The next watch finds it",
     ]  # fmt: skip
-    assert " ".join(" ".join(told).split()).count("a further sweep plans nothing") == 11
+    assert " ".join(" ".join(told).split()).count("a further sweep plans nothing") == 14
 
 
 def test_events_and_timers_call_the_functions(told: list[str]) -> None:
     """At each step it is said which ran and why, and nothing runs where nothing called."""
-    assert "5 minutes later: membership (timer watch), worker twice, image twice (event)." in step(
+    assert "5 minutes later: membership (timer watch), worker 3 times, image twice (event)." in step(
         told, "The first watch"
     )
-    assert "10 minutes later: membership twice (timer watch), reconcile (timer sweep), worker twice" in step(
+    assert "10 minutes later: membership twice (timer watch), reconcile (timer sweep), worker 3 times" in step(
         told, "The first sweep"
     )
     assert "At once: image (event), worker." in step(told, "An image becomes available")
@@ -105,9 +107,9 @@ def test_without_any_event_the_next_watch_sees_who_joined_and_who_moved(told: li
     assert "= nobody's access changed" in step(told, "Every event is lost")
     found = step(told, "The next watch finds it")
     assert "+ 1000000000000016 can use rescue (directory)" in found
-    assert "+ reporting can use ci-runner (direct)" in found
-    assert "- shop-europe can no longer use ci-runner (direct)" in found
-    assert "5 minutes later: membership (timer watch), worker twice." in found
+    assert "+ reporting can use ci-runner, office-desktop (direct)" in found
+    assert "- shop-europe can no longer use ci-runner, office-desktop (direct)" in found
+    assert "5 minutes later: membership (timer watch), worker 3 times." in found
 
 
 def test_the_first_watch_creates_and_fills_a_resource_share_in_each_region(told: list[str]) -> None:
@@ -130,6 +132,49 @@ def test_an_encrypted_image_is_reported_and_left_in_peace(told: list[str]) -> No
     """No rule lets encrypted images be shared, so neither channel is tried."""
     assert "ModifyImageSharePermission" not in step(told, "The first sweep")
     assert "golden-vault cn-hangzhou ! encrypted-refused: " in step(told, "The first sweep")
+
+
+def direct_of_agency(told: list[str], title: str) -> set[str]:
+    """The images that the agency gets or loses by direct grants in a step."""
+    (images,) = re.findall(r"1000000000000015 can (?:no longer )?use ([^(]+) \(direct\)", step(told, title))
+    return set(images.split(", "))
+
+
+def test_an_image_of_elastic_desktop_service_is_shared_by_a_rule_like_any_other(told: list[str]) -> None:
+    """Directly, with those in its audience; who joins gets it and who leaves loses it."""
+    first = step(told, "The first watch")
+    assert "+ checkout, loyalty, shop-europe, shop-web can use office-desktop (direct)" in first
+    assert "1 ModifyImagePermission," in first
+    assert "loyalty can no longer use ci-runner, office-desktop (direct)" in step(told, "An account leaves, and its .+")
+    assert "office-desktop" in direct_of_agency(told, "An agency joins") & direct_of_agency(told, "The agency leaves")
+
+
+def test_who_gets_an_encrypted_image_is_let_in_first_and_let_out_when_none_is_left(told: list[str]) -> None:
+    """The sharing role is written before the grants; the agency is in it until everything was looked at once more."""
+    five = "payments, reporting, shop-europe, shop-web, warehouse"
+    encrypted = step(told, "Encrypted images")
+    assert f"+ {five} can use " in encrypted
+    assert f"Let in first, as the service refuses encrypted images to others: {five}." in encrypted
+    assert "1 UpdateRole" in encrypted
+    joins = step(told, "An agency joins")
+    assert "Let in first, as the service refuses encrypted images to others: 1000000000000015." in joins
+    both = {"golden-vault-2", "golden-signer"}
+    assert both < direct_of_agency(told, "An agency joins")
+    assert both < direct_of_agency(told, "The agency leaves")
+    assert f"Still let in: 1000000000000015, {five}." in step(told, "The agency leaves")
+    assert f"Let in: {five}, who have golden-vault-2." in step(told, "Nobody has it any more")
+
+
+def test_an_image_that_is_retired_is_held_approved_taken_away_and_deleted(told: list[str]) -> None:
+    """Nobody loses it before a person approves, and the service lets nobody delete it before that."""
+    retired = step(told, "An image is retired")
+    assert "= nobody's access changed" in retired
+    assert "~ held: 5 pairs; image " in retired
+    assert "ImageUseShared" in retired
+    assert re.search(r"approved h-[0-9a-f]{12} by root", retired)
+    gone = step(told, "Nobody has it any more")
+    assert "- payments, reporting, shop-europe, shop-web, warehouse can no longer use golden-signer (direct)" in gone
+    assert "golden-signer is deleted." in gone
 
 
 def test_an_account_that_joins_a_covered_folder_costs_no_writing_call(told: list[str]) -> None:
@@ -221,7 +266,7 @@ WORLD: dict[str, Any] = {
         "folders": {"fd-1": {"parent": "root"}, "fd-2": {"parent": "fd-1"}},
         "members": {"2": {"folder": "fd-1"}, "3": {"folder": "fd-2"}, "4": {"folder": "root"}},
     },
-    "images": {"m-1": {"owner": "1", "tags": {"a": "b"}}},
+    "images": {"m-1": {"owner": "1", "name": "one", "tags": {"a": "b"}}},
 }
 
 
@@ -235,6 +280,8 @@ def test_the_reference_refuses_a_policy_that_it_does_not_know() -> None:
         wanted_access({"rules": [rule("auto", account_tags={"env": "prod"})]}, WORLD)
     with pytest.raises(ValueError, match="mode"):
         wanted_access({"rules": [{**rule("auto", folders=["fd-1"]), "mode": "add"}]}, WORLD)
+    with pytest.raises(ValueError, match="family"):
+        wanted_access({"rules": [{**rule("auto", folders=["fd-1"]), "images": {"family": "f"}}]}, WORLD)
 
 
 def test_the_reference_names_the_one_channel_of_each_pair() -> None:
@@ -243,6 +290,48 @@ def test_the_reference_names_the_one_channel_of_each_pair() -> None:
     assert wanted_access({"rules": rules}, WORLD) == {
         ("m-1", "2"): "direct", ("m-1", "3"): "directory", ("m-1", "9"): "direct",
     }  # fmt: skip
+
+
+def encrypted(how: str, authorize: bool) -> dict[tuple[str, str], str]:
+    """What the reference says of an image that is encrypted."""
+    one = {**rule("auto", folders=["fd-1"]), **({"encrypted": "authorize"} if authorize else {})}
+    images = {"m-1": {**WORLD["images"]["m-1"], "encryption": how}}
+    return wanted_access({"rules": [one]}, {**WORLD, "images": images})
+
+
+def test_for_the_reference_an_encrypted_image_is_shared_directly_where_a_rule_authorizes_it() -> None:
+    """Under the service's own key with nobody."""
+    assert encrypted("cmk", True) == {("m-1", "2"): "direct", ("m-1", "3"): "direct"}
+    assert encrypted("cmk", False) == encrypted("service-key", True) == {}
+
+
+def test_the_reference_knows_an_image_of_elastic_desktop_service_by_its_name_and_directly_only() -> None:
+    """No rule about ECS speaks of it, and its rule of none of ECS."""
+    desk = {"owner": "1", "service": "eds", "name": "office-1"}
+    others = {"m-desk-2": {**desk, "name": "home"}, "m-2": {**desk, "service": "ecs"}}
+    world = {**WORLD, "images": {**WORLD["images"], "m-desk": desk, **others}}
+    plain = rule("auto", folders=["fd-2"])
+    assert wanted_access({"rules": [plain]}, world) == {("m-1", "3"): "directory"}
+    desks = {**plain, "images": {"service": "eds", "name": "office-*"}}
+    assert wanted_access({"rules": [desks]}, world) == {("m-desk", "3"): "direct"}
+
+
+def test_for_the_reference_nobody_is_to_have_an_image_that_is_retired_by_its_tags() -> None:
+    """All of the tags that the policy names have to be on it."""
+    policy = {"rules": [rule("auto", folders=["fd-2"])]}
+    assert wanted_access({**policy, "retire": {"tags": {"a": "b"}}}, WORLD) == {}
+    assert wanted_access({**policy, "retire": {"tags": {"a": "b", "c": "d"}}}, WORLD) == wanted_access(policy, WORLD)
+    assert wanted_access(policy, WORLD) != {}
+
+
+def test_the_reference_knows_who_needs_a_key_and_whom_the_sharing_role_lets_in() -> None:
+    """Whoever has an encrypted image needs it; the owner's ECS and other principals of the role are no accounts."""
+    images = {"m-1": {"encryption": "cmk"}, "m-2": {}}
+    assert needing_the_key([("m-1", "2"), ("m-2", "3")], {"images": images}) == {"2"}
+    named = {"Principal": {"Service": ["ecs.aliyuncs.com", "2@ecs.aliyuncs.com", "3@fc.aliyuncs.com"]}}
+    arn = "acs:ram::1:role/AliyunECSShareEncryptImageDefaultRole"
+    assert let_in({"roles": {arn: {"trust_policy": {"Statement": [named, {"Principal": {"RAM": ["r"]}}]}}}}) == {"2"}
+    assert let_in({"roles": {arn: {"trusts_services": ["ecs.aliyuncs.com"]}}}) == set()
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -259,4 +348,5 @@ def test_for_the_reference_a_share_by_hand_stands_for_a_direct_grant(nested: boo
 def test_the_reference_is_apart_from_what_it_checks() -> None:
     """It imports nothing of the program and nothing of the local cloud."""
     source = Path(reference.__file__).read_text()
-    assert re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE) == ["__future__", "collections", "typing"]
+    imported = re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE)
+    assert imported == ["__future__", "collections", "fnmatch", "typing"]

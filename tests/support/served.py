@@ -73,7 +73,7 @@ def story_policy() -> str:
     limits = "lost_pairs: {0}, lost_percent: {1}, departed: {{accounts: {2}, percent: {3}}}"
     changes = {
         "rules:\n": f"rules:\n  - {{name: everybody, {everybody}}}\n",
-        limits.format(10, 40, 2, 10): limits.format(100, 100, 20, 100),
+        limits.format(10, 40, 3, 20): limits.format(100, 100, 20, 100),
     }
     for old, new in changes.items():
         assert old in text
