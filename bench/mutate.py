@@ -38,7 +38,7 @@ import yaml
 PROJECT = Path(__file__).parents[1]
 SURVIVORS = Path(__file__).with_name("survivors.yaml")
 PACKAGE = PROJECT / "shared" / "orgshare"
-MUTATED = ("decide", "guard.py", "ledger.py", "seen.py")
+MUTATED = ("decide", "guard.py", "ledger.py", "seen.py", "copies.py")
 TESTS = ("decide", "guard", "ledger", "support", "record/test_ownership.py")
 """What of the tests goes along: those that need neither a cloud nor a state."""
 

@@ -36,7 +36,7 @@ from orgshare.report.runs import keep_report
 from orgshare.signals import Signal, parse, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.passing import follow
-from orgshare.way.recovering import identity_of, known_shares, recover, shares_of
+from orgshare.way.recovering import copies_for, identity_of, known_shares, recover, shares_of
 from orgshare.wiring import check_store, make_notices, make_workers
 from tests.support.channels import LATER, by_shares, directly
 from tests.support.encrypted import encrypt, let_in
@@ -132,6 +132,19 @@ def lets_encrypted_images_be_used(d: Deployment) -> None:
     assert (directly(d), let_in(d, OWNER)) == (images(B), {B})
 
 
+def copies_images(d: Deployment) -> None:
+    """Each image has a copy in another region, with the same accounts."""
+    d.begin()
+    far = "ap-southeast-1"
+    d.want({**rule(), "copy_to": [far]}, owners=[{"account": OWNER, "regions": [REGION, far]}])
+    clean(d.apply())
+    d.cloud.advance(LATER)
+    clean(d.apply())
+    copies = [image for image, row in d.cloud.world().images.items() if row.region == far]
+    assert len(copies) == len(images())
+    assert directly(d) == {**images(A, B), **{copy: {A, B} for copy in copies}}
+
+
 def follows_signals(d: Deployment) -> None:
     """An event names accounts, a run looks at their images, and its report is kept in the state."""
     d.begin()
@@ -177,7 +190,8 @@ def recovers_a_lost_state(d: Deployment) -> None:
     shares = shares_of(runtime.policy, runtime.cloud, known_shares(runtime.state))
     identity = identity_of(shares)
     assert identity == "x"
-    assert recover(runtime.state, shares, run="recovery", now=d.now()).shares == 1
+    copies = copies_for(runtime.policy, runtime.cloud, d.now())
+    assert recover(runtime.state, shares, copies, run="recovery", now=d.now()).shares == 1
     assert settled(d).done == ()
     d.want(rule(channel="directory", folders=["fd-test"]))
     settled(d, approve=True)
@@ -223,6 +237,7 @@ SCENARIOS: tuple[Callable[[Deployment], None], ...] = (
     asks_for_folders_that_nobody_is_in,
     asks_for_the_regions,
     lets_encrypted_images_be_used,
+    copies_images,
     follows_signals,
     goes_over_to_the_directory_and_back,
     recovers_a_lost_state,

@@ -137,6 +137,18 @@ def lets_encrypted_images_be_used(d: Deployed) -> None:
     assert [let_in(d, owner) for owner in (OWNER, RUNNER)] == [{B}, {B}]
 
 
+def an_event_has_an_image_copied(d: Deployed) -> None:
+    """A worker of the other region makes the copy, and shares it when it is told of it."""
+    far = "ap-southeast-1"
+    d.patch(regions=[REGION, far])
+    d.begin()
+    d.want({**rule(images={"tags": {"share": "org"}, "region": REGION}), "copy_to": [far]})
+    d.changed(THEIRS[0])
+    (copy,) = (image for image, row in d.cloud.world().images.items() if row.region == far)
+    d.sweep()
+    assert directly(d)[copy] == directly(d)[THEIRS[0]] == {A, B}
+
+
 def confirms_departures(d: Deployed) -> None:
     """Who left loses its grants once the directory says that it is not there; a folder without members is asked for."""
     d.begin()
@@ -238,6 +250,7 @@ SCENARIOS: tuple[Callable[[Deployed], None], ...] = (
     a_trail_file_tells_of_accounts,
     confirms_departures,
     lets_encrypted_images_be_used,
+    an_event_has_an_image_copied,
     shares_by_the_directory_and_back,
 )
 

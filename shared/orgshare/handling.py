@@ -37,7 +37,7 @@ from orgshare.report.run_log import log_run
 from orgshare.report.runs import keep_report
 from orgshare.report.telling import tell, tell_of_orphans, tell_of_workers
 from orgshare.settings import POLICY, WORKER, read_settings
-from orgshare.signals import Signal, parse, senders_of, take_in, worker_request
+from orgshare.signals import Signal, parse, senders_of, take_in, with_copies, worker_request
 from orgshare.way.applying import Applied
 from orgshare.way.attending import Attended, attend
 from orgshare.way.look import named_shards
@@ -141,7 +141,7 @@ def _taken_in(event: bytes, surroundings: Runtime, log: Any) -> Signal:
     for reason in parsed.ignored:
         log.info("ignored", reason=reason)
     log.info("signal", why=list(parsed.signal.why))
-    return parsed.signal
+    return with_copies(parsed.signal, surroundings.policy)
 
 
 def _site(context: Any) -> Site:

@@ -18,6 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orgshare.copies import NO_COPIES, Copies
 from orgshare.saw import NEVER, Saw
 from orgshare.words import NOBODY, Association, Grant, Pair, ResourceShare
 
@@ -163,7 +164,8 @@ class Ledger(Struct, frozen=True):
     times, where the policy revokes such grants: what was seen once more with the same time may go. ``lost`` are the
     pairs that were taken away lately, by image and account, written down before the call. ``made`` are the resource
     shares that we created, whether or not anything of ours is in them. ``reached`` says whom our resource shares gave
-    each image when it was last looked at. ``saw`` is what the last pass over the whole shard rested on.
+    each image when it was last looked at. ``copies`` are the images that were copied into the shard, by the image that
+    they were made from. ``saw`` is what the last pass over the whole shard rested on.
     """
 
     grants: Mapping[str, Mapping[str, Entry]] = MappingProxyType({})
@@ -175,6 +177,7 @@ class Ledger(Struct, frozen=True):
     lost: Mapping[str, Mapping[str, Lost]] = MappingProxyType({})
     made: frozenset[str] = frozenset()
     reached: Mapping[str, frozenset[str]] = MappingProxyType({})
+    copies: Copies = NO_COPIES
     saw: Saw = NEVER
 
     def entries(self, image: str) -> Mapping[str, Entry]:
@@ -211,6 +214,10 @@ class Ledger(Struct, frozen=True):
         """The ledger after images were looked at: whom our resource shares give them."""
         kept = {image: accounts for image, accounts in {**self.reached, **reached}.items() if accounts}
         return self if kept == self.reached else replace(self, reached=MappingProxyType(kept))
+
+    def with_copies(self, copies: Copies) -> Ledger:
+        """The ledger with what is remembered of copies replaced."""
+        return replace(self, copies=MappingProxyType(dict(copies)))
 
     def with_saw(self, saw: Saw) -> Ledger:
         """The ledger after a pass that rested on this."""
@@ -311,6 +318,11 @@ def own_rows(rows: Iterable[Association], entries: Mapping[str, Entry]) -> froze
 def row_key(share: str, entity: str) -> str:
     """The key of a setback that befell one row of a resource share."""
     return f"{share}/{entity}"
+
+
+def copy_key(source: str) -> str:
+    """The key of a setback that befell the copying of an image."""
+    return f"copy/{source}"
 
 
 def settle_shares(

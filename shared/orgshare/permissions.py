@@ -52,6 +52,7 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
             Permission("ecs:DescribeImageSharePermission", IMAGES),
             Permission("ecs:DescribeSnapshots", SNAPSHOTS),
             Permission("ecs:ModifyImageSharePermission", IMAGES),
+            Permission("ecs:CopyImage", IMAGES),
             Permission("ecd:DescribeRegions", EVERYTHING),
             Permission("ecd:DescribeImages", EVERYTHING),
             Permission("ecd:DescribeImagePermission", EVERYTHING),
@@ -87,14 +88,16 @@ PERMISSIONS: Mapping[Bearer, tuple[Permission, ...]] = MappingProxyType(
     }
 )
 """``ecs:DescribeRegions`` is needed for ``regions: all`` and for ``encrypted: authorize``, what is of RAM for the
-latter only, what begins with ``ecd`` for rules that speak of images of Elastic Desktop Service, the object storage's
-for a state that lies there."""
+latter only, ``ecs:CopyImage`` for rules with ``copy_to``, what begins with ``ecd`` for rules that speak of images of
+Elastic Desktop Service, the object storage's for a state that lies there."""
 
 BY_HAND = frozenset({"oss:GetBucketVersioning"})
 """What ``init`` and ``doctor`` alone call, with the permissions of the person who sets an installation up."""
 
-OPTIONAL = frozenset({"mns:GetTopicAttributes"})
-"""Calls that nothing rests on: ``doctor`` asks for the topic, and where it may not, it says that it did not look."""
+OPTIONAL = frozenset({"mns:GetTopicAttributes", "ecs:DeleteImage"})
+"""Calls that nothing rests on, so that nothing grants them: ``doctor`` asks for the topic, and where it may not, it
+says that it did not look; ``retire --copies`` deletes, and where it may not, it names what is left to be deleted. No
+function deletes an image."""
 
 FREE = frozenset({"sts:GetCallerIdentity"})
 """Operations that need no permission.

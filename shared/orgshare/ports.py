@@ -91,6 +91,13 @@ class PagedImages(ImageAccess, Protocol):
         """Whether each of these snapshots is encrypted: at most ``PAGE_SIZE`` of them. One that is not there is left
         out."""
 
+    def copy(self, source: str, *, region: str, name: str, tags: Tags, key: str, token: str) -> str:
+        """Copy an image of this shard to another region, encrypted if there is a ``key``; the id of the copy. Calls
+        with one ``token`` make one copy."""
+
+    def delete(self, image: str) -> None:
+        """Delete an image that nobody has any more."""
+
 
 class RegionalImages(ImageAccess, Protocol):
     """A shard whose images are in a list for each region, of pages that go on where a token says."""

@@ -20,6 +20,9 @@ SERVICES: tuple[Service, ...] = ("ecs", "eds")
 EVERY_REGION = "all"
 """The region of a shard that has all of them: what is counted over all regions is decided in one place."""
 
+DEPLOYMENT = "orgshare:deployment"
+"""The tag of whatever is made for a deployment: its name."""
+
 EVERYWHERE = "*"
 """The region of what an owner has once beside the images of all regions, and of gaps that concern all its shards."""
 
@@ -131,7 +134,8 @@ class Image(Struct, frozen=True, kw_only=True):
     """One row of an image listing. ``None`` means that the row did not say.
 
     ``within`` is the region where the shard has several, ``shared_with`` how many accounts the row says have it.
-    ``snapshots`` are those behind its disks, which know whether they are encrypted where the row does not say.
+    ``snapshots`` are those behind its disks, which know whether they are encrypted where the row does not say. A copy
+    of ours has an ``origin``.
     """
 
     id: str
@@ -148,6 +152,7 @@ class Image(Struct, frozen=True, kw_only=True):
     snapshots: tuple[str, ...] = ()
     within: str = ""
     shared_with: int | None = None
+    origin: Origin | None = None
 
     @property
     def region(self) -> str:
@@ -158,6 +163,15 @@ class Image(Struct, frozen=True, kw_only=True):
     def keyed(self) -> bool:
         """Whether who gets it needs its owner's key, too: Elastic Desktop Service shares no encrypted image at all."""
         return bool(self.encrypted) and self.shard.service == "ecs"
+
+
+class Origin(Struct, frozen=True):
+    """What a copy of ours was made from: an image of the same owner in another region, as it is ``now``; ``None`` where
+    it is there no more."""
+
+    id: str
+    region: str
+    now: Image | None
 
 
 class Grant(Struct, frozen=True):

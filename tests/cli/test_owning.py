@@ -24,6 +24,11 @@ SECOND = "1000000000000003"
 NOBODY: dict[str, set[str]] = {image: set() for image in IMAGES}
 
 
+def recovered(**found: int) -> dict[str, int]:
+    """What a state is told that it did not know."""
+    return {"shares": 0, "rows": 0, "gone": 0, "copies": 0, **found}
+
+
 def everywhere(*accounts: str, images: tuple[str, ...] = IMAGES) -> dict[str, set[str]]:
     return {image: set(accounts) for image in images}
 
@@ -259,7 +264,7 @@ def test_a_lost_state_is_recovered_from_the_tags(auto: Shell) -> None:
     shutil.rmtree(folder(auto))
     assert auto("plan").status == 2
     ran = auto("init", "--recover", "--json")
-    assert (ran.status, ran.json["new"], ran.json["recovered"]) == (0, True, {"shares": 1, "rows": 5, "gone": 0})
+    assert (ran.status, ran.json["new"], ran.json["recovered"]) == (0, True, recovered(shares=1, rows=5))
     assert identity(auto) == before
     auto.trial.cloud.advance(LATER)
     assert auto("apply", "--yes").status == 0
@@ -299,7 +304,7 @@ def test_a_recovery_of_what_is_in_order_changes_nothing(auto: Shell) -> None:
     before = auto.state()
     for _ in range(2):
         ran = auto("init", "--recover", "--json")
-        assert (ran.status, ran.json["new"], ran.json["recovered"]) == (0, False, {"shares": 0, "rows": 0, "gone": 0})
+        assert (ran.status, ran.json["new"], ran.json["recovered"]) == (0, False, recovered())
     assert auto.state() == before
     assert auto("init", "--recover").lines[0].endswith(": was begun already: deployment trial, directory rd-trial")
 
@@ -379,7 +384,7 @@ def test_a_share_that_was_deleted_by_hand_is_no_doubt(auto: Shell) -> None:
         (share,) = (s for s in auto.trial.cloud.world().resource_shares)
         auto.trial.patch(resource_shares={share: None})
         if recover:
-            assert auto("init", "--recover", "--json").json["recovered"] == {"shares": 0, "rows": 0, "gone": 1}
+            assert auto("init", "--recover", "--json").json["recovered"] == recovered(gone=1)
         for _ in range(4):
             ran = auto("apply", "--yes", "--json")
             assert ran.json["incomplete"] == []
@@ -396,7 +401,7 @@ def test_what_cannot_be_read_whole_is_not_recovered(auto: Shell) -> None:
     auto.trial.patch(faults=[fault])
     ran = auto("init", "--recover", "--json")
     assert ran.status == 1
-    assert ran.json["error"].startswith("the resource shares cannot all be read, so nothing was recovered: ")
+    assert ran.json["error"].startswith("what carries our tags cannot all be read, so nothing was recovered: ")
     assert auto.state() == {}
 
 

@@ -29,7 +29,7 @@ from orgshare.cli.commands import cli
 from orgshare.policy.loading import load
 from orgshare.settings import Settings
 from orgshare.wiring import begin_state, make_calls, make_store
-from tests.support.trial import OWNER, REGION, A, B, C, D, policy, rule, world
+from tests.support.trial import OTHER_REGION, OWNER, REGION, A, B, C, D, policy, rule, world
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 NO_PROXY = build_opener(ProxyHandler({}))
@@ -85,7 +85,7 @@ class Deployment:
             rows = json.load(answer)["access"]
         found: dict[str, set[str]] = {"m-gold": set(), "m-silver": set(), "m-bronze": set()}
         for row in rows:
-            found[row["image"]].add(row["account"])
+            found.setdefault(row["image"], set()).add(row["account"])
         return found
 
 
@@ -195,6 +195,26 @@ def test_the_directory_channel_over_the_network(deployment: Deployment) -> None:
     (held,) = json.loads(applied.stdout)["held"]
     assert {change["action"] for change in held["changes"]} == {"disassociate"}
     assert run.here("holds")[0].startswith(f"~ {held['id']}  6 pairs of 3 images, since ")
+
+
+def test_copies_over_the_network(deployment: Deployment) -> None:
+    """Over a real socket images are copied to another region, their copies are shared, and deleted with the image."""
+    run = deployment
+    owner = {"account": OWNER, "regions": [REGION, OTHER_REGION]}
+    run.write_policy(policy(owners=[owner], rules=[{**rule(), "copy_to": [OTHER_REGION]}]))
+    run.begin()
+    run("apply", "--yes")
+    done(run("apply", "--yes"), 0)
+    access = run.access()
+    copies = access.keys() - {"m-gold", "m-silver", "m-bronze"}
+    assert (len(copies), [access[copy] for copy in copies]) == (3, [{A, B}] * 3)
+    held = json.loads(run("retire", "m-gold", "--copies", "--yes", "--json").stdout)["held"]
+    for hold in held:
+        run.here("approve", hold["id"])
+    assert done(run("retire", "m-gold", "--copies", "--yes"), 0)[-1].endswith(
+        f": deleted, it was the copy in {OTHER_REGION}"
+    )
+    assert len(run.access().keys() & copies) == 2
 
 
 def test_wide_lines_are_not_cut_when_piped(deployment: Deployment) -> None:

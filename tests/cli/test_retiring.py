@@ -329,8 +329,8 @@ def test_a_person_is_asked_and_a_no_is_remembered_as_nothing(run: Shell, monkeyp
         (["m-gold"], "retire asks before it changes anything: here it needs --yes."),
         (["m-gold", "--json"], "retire asks before it changes anything: here it needs --yes."),
         (["m-gold", "--role", "acs:ram::1:role/x", "--yes"], "--role is for a --shard"),
-        (["--shard", f"ecs/{OWNER}/{REGION}", "--undo", "--yes"], "--undo and --reason are for an IMAGE."),
-        (["--shard", f"ecs/{OWNER}/{REGION}", "--reason", "x", "--yes"], "--undo and --reason are for an IMAGE."),
+        (["--shard", f"ecs/{OWNER}/{REGION}", "--undo", "--yes"], "--undo, --copies and --reason are for an IMAGE."),
+        (["--shard", f"ecs/{OWNER}/{REGION}", "--reason", "x", "--yes"], "and --reason are for an IMAGE."),
         (["m gold", "--yes"], "'m gold' is not the id of an image"),
         (["m-nobodys", "--yes", "--json"], "image m-nobodys: no owner and region of the policy has it"),
         (["m-gold", "--undo", "--yes"], "image m-gold: nobody retired it with this command"),
@@ -348,7 +348,8 @@ def test_an_undo_is_one_object(run: Shell) -> None:
     """It says what was undone; the next plan shows that the image is shared again."""
     retired(run)
     ran = run("retire", "m-gold", "--undo", "--yes", "--json")
-    assert ran.json == {"retired": {"image": "m-gold", "undone": True, "why": f"retired by ann since {SINCE}"}}
+    why = f"retired by ann since {SINCE}"
+    assert ran.json == {"retired": {"image": "m-gold", "undone": True, "why": why, "copied_again": []}}
     assert run("plan", "--json").json["summary"]["gained"] == 2
 
 

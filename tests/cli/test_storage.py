@@ -115,7 +115,7 @@ def test_a_lost_state_is_recovered(begun: Callable[..., Shell]) -> None:
         run("apply", "--yes")
         run.trial.cloud.advance(LATER)
     run.trial.write_policy(in_bucket(prefix="second", rules=auto))
-    assert run("init", "--recover", "--json").json["recovered"] == {"shares": 1, "rows": 5, "gone": 0}
+    assert run("init", "--recover", "--json").json["recovered"] == {"shares": 1, "rows": 5, "gone": 0, "copies": 0}
     run.trial.cloud.advance(LATER)
     assert (run("apply", "--yes").status, run("plan").status) == (0, 0)
     assert by_shares(run.trial) == everywhere(A, B)

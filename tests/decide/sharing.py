@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from orgshare.decide.facts import Facts, Proof
-from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.decide.shares import STATE
 from orgshare.ledger import Entry, Ledger, Setback
 from orgshare.policy.model import Rule
-from orgshare.words import Association, ImageReading, ResourceShare, Sharing, Tags
+from orgshare.words import DEPLOYMENT, Association, ImageReading, ResourceShare, Sharing, Tags
 from tests.support import facts as support
 from tests.support.facts import JUST_NOW, NOW, ORGANIZATION, E, facts, image, policy, reading
 

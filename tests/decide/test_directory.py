@@ -11,10 +11,10 @@ from orgshare.decide.deciding import decide
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.plan import Finding, Pending
-from orgshare.decide.shares import CREATE, DEPLOYMENT, STATE, audience_key
+from orgshare.decide.shares import CREATE, STATE, audience_key
 from orgshare.ledger import Entry, Ledger, Setback
 from orgshare.policy.model import Channel, ImageSelector, Rule
-from orgshare.words import ImageReading, Shard, Sharing
+from orgshare.words import DEPLOYMENT, ImageReading, Shard, Sharing
 from tests.decide.sharing import BRONZE, GOLD, NAMES, OURS, SILVER, THREE, row, share, shared
 from tests.support.facts import (
     JUST_NOW,

@@ -15,9 +15,9 @@ from orgshare.decide.decisions import Decisions, ImageDecision
 from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.plan import MOST_ROWS, Hold
 from orgshare.decide.planning import assemble, running, waiting
-from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.decide.shares import STATE
 from orgshare.ledger import Entry, Ledger
-from orgshare.words import Association, Pair, ResourceShare, Sharing
+from orgshare.words import DEPLOYMENT, Association, Pair, ResourceShare, Sharing
 from tests.support import facts as support
 from tests.support.facts import (
     JUST_NOW,

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from orgshare.decide.shares import (
     AUDIENCE,
     CREATE,
-    DEPLOYMENT,
     STATE,
     UNLISTED,
     Arrangement,
@@ -29,7 +28,7 @@ from orgshare.decide.shares import (
 )
 from orgshare.decide.targets import DirectoryAudience
 from orgshare.ledger import Entry, Ledger, Setback
-from orgshare.words import Association, ResourceShare, Sharing, Tags
+from orgshare.words import DEPLOYMENT, Association, ResourceShare, Sharing, Tags
 from tests.support.facts import JUST_NOW, NOW, A, B, C, D, E
 
 ID, NAME = "0123456789abcdef", "golden-images"

@@ -14,11 +14,11 @@ from orgshare.decide.decisions import Decisions
 from orgshare.decide.facts import Facts, Proof
 from orgshare.decide.losses import Cause, Loss
 from orgshare.decide.plan import Hold
-from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.decide.shares import STATE
 from orgshare.guard import Baseline, GuardRecord, RecordedHold, approve, baseline, guard
 from orgshare.ledger import Entry, EntryState, Ledger
 from orgshare.policy.model import WINDOW, ImageSelector, Limits
-from orgshare.words import Association, Pair, ResourceShare, Shard, Sharing
+from orgshare.words import DEPLOYMENT, Association, Pair, ResourceShare, Shard, Sharing
 from tests.support import facts as support
 from tests.support.facts import (
     JUST_NOW,

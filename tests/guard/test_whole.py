@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from orgshare.decide.deciding import decide, make_reach
 from orgshare.decide.facts import Facts
-from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.decide.shares import STATE
 from orgshare.guard import Baseline, baseline
 from orgshare.ledger import Entry, Ledger, Lost
 from orgshare.policy.model import WINDOW
-from orgshare.words import Association, ImageReading, Pair, ResourceShare, Shard, Sharing
+from orgshare.words import DEPLOYMENT, Association, ImageReading, Pair, ResourceShare, Shard, Sharing
 from tests.support import facts as support
 from tests.support.facts import (
     JUST_NOW,

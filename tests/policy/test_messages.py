@@ -18,7 +18,7 @@ KEYS = """
     rules[0].audience.folders[1] rules[0].audience.account_tags rules[0].audience.accounts[1]
     rules[0].audience.partners[1].account rules[0].audience.partners[0].name rules[0].audience.partners[0].until
     rules[0].audience.except.folders[0] rules[0].audience.except.accounts[0] rules[0].audience.except.accept_moves
-    owners[0].kms_keys rules[0].audience.partners[0].site rules[0].images.copy_to
+    owners[0].kms_keys rules[0].audience.partners[0].site rules[0].copy_to
     safety.hold_when.lost_pairs safety.hold_when.lost_percent safety.hold_when.window
     safety.hold_when.departed.accounts safety.hold_when.departed.percent
     safety.partners safety.grace safety.on_leave safety.unmanaged

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from orgshare.decide.deciding import decide
 from orgshare.decide.decisions import ShardDecision
 from orgshare.decide.facts import Facts
-from orgshare.decide.shares import CREATE, DEPLOYMENT, STATE, Arrangement, Joining, audience_key
+from orgshare.decide.shares import CREATE, STATE, Arrangement, Joining, audience_key
 from orgshare.errors import NoAnswer, Refused, TryAgain
 from orgshare.execute.associating import ShareOutcome
 from orgshare.guard import GuardRecord
@@ -24,7 +24,7 @@ from orgshare.record.ownership import associations_intended, associations_record
 from orgshare.record.state import State, begin, open_state
 from orgshare.record.store import DirectoryStore
 from orgshare.seen import Place, Seen
-from orgshare.words import Association, ResourceShare, Sharing
+from orgshare.words import DEPLOYMENT, Association, ResourceShare, Sharing
 from tests.support import facts as support
 from tests.support.facts import (
     JUST_NOW,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.decide.shares import STATE
 from orgshare.ledger import Entry, Ledger
-from orgshare.words import Association, ResourceShare, Sharing
+from orgshare.words import DEPLOYMENT, Association, ResourceShare, Sharing
 from tests.support import facts as support
 from tests.support.facts import NOW
 

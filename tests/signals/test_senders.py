@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orgshare.policy.model import DirectoryReader, Owner, Policy
-from orgshare.signals import ImageAt, Parsed, Senders, Signal, parse, senders_of, worker_request
+from orgshare.policy.model import Audience, DirectoryReader, ImageSelector, Owner, Policy, Rule
+from orgshare.signals import ImageAt, Parsed, Senders, Signal, parse, senders_of, with_copies, worker_request
 from tests.signals.events import MANAGEMENT, OWNER, envelope, payload, record, state_change, timer
 
 OURS = Senders(MANAGEMENT, frozenset({OWNER, "1000000000000004"}))
@@ -223,3 +223,14 @@ def test_that_a_copy_is_looked_for_where_it_went_whoever_sees_the_call() -> None
     assert parse(payload(event), OURS).signal == Signal(
         images=frozenset({ImageAt("m-2", "ap-southeast-1", OWNER)}), why=("CopyImage of m-2 (event e-1)",)
     )
+
+
+def test_what_is_said_of_an_image_concerns_the_regions_that_rules_copy_to() -> None:
+    """Of its region and of those; an image of which nobody says where it is, is looked for everywhere anyway."""
+    rules = (Rule("a", ImageSelector(), Audience(), copy_to=("r-2", "r-3")), Rule("b", ImageSelector(), Audience()))
+    of = Policy("d", "enforce", "s", DirectoryReader(MANAGEMENT), (Owner(OWNER, None),), rules)
+    there, nowhere = ImageAt("m-1", "r-1", OWNER), ImageAt("m-2")
+    signal = Signal(images=frozenset({there, nowhere}), why=("event",))
+    elsewhere = {ImageAt("m-1", "r-2", OWNER), ImageAt("m-1", "r-3", OWNER)}
+    assert with_copies(signal, of) == Signal(images=signal.images | elsewhere, why=("event",))
+    assert with_copies(Signal(accounts=frozenset({"1"})), of) == Signal(accounts=frozenset({"1"}))

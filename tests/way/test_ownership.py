@@ -18,7 +18,7 @@ from orgshare.record.store import DirectoryStore
 from orgshare.signals import Signal
 from orgshare.way.applying import apply, carry_out_plan
 from orgshare.way.planning import make_plan
-from orgshare.way.recovering import Recovered, known_shares, recover, shares_of
+from orgshare.way.recovering import Recovered, copies_for, known_shares, recover, shares_of
 from tests.support.trial import LEASE_IS_OVER, A, B, C, Trial, policy, rule, world
 from tests.way.test_rules import Died, everywhere, in_step
 
@@ -290,9 +290,9 @@ def test_a_run_that_was_overtaken_leaves_no_history(trial: Trials) -> None:
 def recovered(t: Trial) -> Recovered:
     """What init --recover does where the state is there."""
     runtime = t.runtime()
-    return recover(
-        runtime.state, shares_of(runtime.policy, runtime.cloud, known_shares(runtime.state)), run="r", now=t.now()
-    )
+    shares = shares_of(runtime.policy, runtime.cloud, known_shares(runtime.state))
+    copies = copies_for(runtime.policy, runtime.cloud, t.now())
+    return recover(runtime.state, shares, copies, run="r", now=t.now())
 
 
 def test_recovering_a_sound_state_makes_nothing_ours_that_is_not(trial: Trials) -> None:

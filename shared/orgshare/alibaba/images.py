@@ -18,7 +18,7 @@ from typing import Any
 from orgshare.alibaba.calls import Lane, count, required
 from orgshare.errors import Malformed
 from orgshare.ports import PAGE_SIZE, Page
-from orgshare.words import Grant, Image, Shard
+from orgshare.words import Grant, Image, Shard, Tags
 
 EVERY_STATUS = "Creating,Waiting,Available,UnAvailable,CreateFailed,Deprecated"
 
@@ -116,6 +116,38 @@ class EcsImages:
             region_id=self._shard.region, image_id=image, add_account=list(add), remove_account=list(remove)
         )
         self._lane.write("ecs:ModifyImageSharePermission", lambda: self._client.modify_image_share_permission(request))
+
+    def copy(self, source: str, *, region: str, name: str, tags: Tags, key: str, token: str) -> str:
+        """Copy an image of this region to another one; the id of the copy, which is still being made.
+
+        Calls with one ``token`` make one copy. With a ``key`` of that region the copy is encrypted with it
+        (https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-copyimage).
+        """
+        operation = "ecs:CopyImage"
+        request = self._models.CopyImageRequest(
+            region_id=self._shard.region,
+            image_id=source,
+            destination_region_id=region,
+            destination_image_name=name,
+            encrypted=True if key else None,
+            kmskey_id=key or None,
+            client_token=token,
+            tag=[self._models.CopyImageRequestTag(key=name, value=value) for name, value in sorted(tags)],
+        )
+
+        def call() -> str:
+            body = required(self._client.copy_image(request).body, operation, "a body")
+            return str(required(body.image_id, operation, "ImageId"))
+
+        return self._lane.write(operation, call)
+
+    def delete(self, image: str) -> None:
+        """Delete an image that nobody has any more and that nothing uses; one that is shared or used is refused.
+
+        https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-deleteimage
+        """
+        request = self._models.DeleteImageRequest(region_id=self._shard.region, image_id=image)
+        self._lane.write("ecs:DeleteImage", lambda: self._client.delete_image(request))
 
     def _by_id(self, image: str, **filters: Any) -> Image | None:
         rows = self._describe(whole=True, page_number=1, page_size=PAGE_SIZE, image_id=image, **filters).rows

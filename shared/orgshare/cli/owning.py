@@ -1,17 +1,20 @@
 """``release`` and ``retire``: what is to become of what orgshare shared and is to share no more.
 
 ``retire IMAGE`` takes one image out of every channel, so that it can be deleted, and remembers it, so that no later run
-shares it again. A shard that the policy does not name any more is reported as orphaned in every run until a person
+shares it again. With ``--copies`` it does the same with all copies that were made of it, and deletes them. A shard that
+the policy does not name any more is reported as orphaned in every run until a person
 decides: ``release`` forgets that anything there is ours, and what is shared stays shared; ``retire --shard`` ends
 everything of ours there. Both retire with the guard as always.
 
 What can go wrong is forgetting what is still looked after: so a shard of the policy is not released. And an image that
 is retired while nobody can say so: the mark is written only once its plan could be made, and everybody is told of it.
+And a copy that is deleted while somebody has it: so what is deleted was read again after the run.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import click
 from msgspec.structs import replace
@@ -25,12 +28,14 @@ from orgshare.errors import ConfigurationError, OrgshareError
 from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Owner, Policy
+from orgshare.report.documents import Document
 from orgshare.report.names import names_of
 from orgshare.report.retiring import blockers, retired_document, retired_lines
 from orgshare.retired import Retirement
 from orgshare.trust import RoleLedger
 from orgshare.way.applying import Applied
 from orgshare.way.asking import check_images, look_at_image
+from orgshare.way.copying import copies_of, delete_copy, forget_removed
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime, asking_the_state
 from orgshare.wiring import new_run
@@ -68,6 +73,7 @@ def release(terminal: Terminal, *, shard: Shard, yes: bool, policy: str | None) 
 @click.command()
 @click.argument("image", metavar="[IMAGE]", required=False)
 @click.option("--undo", is_flag=True, help="Let IMAGE be shared again.")
+@click.option("--copies", is_flag=True, help="Retire the copies of IMAGE, too, and delete them.")
 @click.option("--reason", metavar="TEXT", default="", help="Why IMAGE is retired; it is kept with the mark.")
 @click.option("--shard", metavar="SHARD", type=ShardName(), help="An orphaned shard, such as ecs/OWNER/REGION.")
 @click.option("--role", metavar="ARN", help="The role in that shard's owner, if the policy does not name the owner.")
@@ -82,6 +88,7 @@ def retire(
     *,
     image: str | None,
     undo: bool,
+    copies: bool,
     reason: str,
     shard: Shard | None,
     role: str | None,
@@ -91,12 +98,15 @@ def retire(
 ) -> int:
     """Take IMAGE out of every channel, so that it can be deleted; or end everything of ours in an orphaned --shard.
 
-    The guard holds what is much; approve it and retire again. IMAGE stays retired until --undo.
+    The guard holds what is much; approve it and retire again. IMAGE stays retired until --undo, and where its copies
+    were removed, none is made until then.
     """
     if (image is None) == (shard is None):
         raise click.UsageError("Give an IMAGE or --shard SHARD, one of the two.")
-    if shard is not None and (undo or reason):
-        raise click.UsageError("--undo and --reason are for an IMAGE.")
+    if shard is not None and (undo or reason or copies):
+        raise click.UsageError("--undo, --copies and --reason are for an IMAGE.")
+    if undo and copies:
+        raise click.UsageError("--undo speaks of the copies as well: leave --copies out.")
     if image is not None and role is not None:
         raise click.UsageError("--role is for a --shard: the owner of an image is in the policy.")
     if not yes and (terminal.json or not sys.stdin.isatty()):
@@ -106,23 +116,38 @@ def retire(
     check_ids(image or "", None)
     if undo:
         return _take_back(terminal, image or "", yes=yes, policy=policy)
-    return _retire_image(terminal, image or "", reason=reason, yes=yes, wait=wait, policy=policy)
+    return _retire_image(terminal, image or "", copies=copies, reason=reason, yes=yes, wait=wait, policy=policy)
 
 
-def _retire_image(terminal: Terminal, image: str, *, reason: str, yes: bool, wait: float, policy: str | None) -> int:
+def _retire_image(
+    terminal: Terminal, image: str, *, copies: bool, reason: str, yes: bool, wait: float, policy: str | None
+) -> int:
     with opened(terminal, policy) as (runtime, settings):
+        with asking_the_state():
+            known = copies_of(runtime.state, image) if copies else {}
+        made = {shard: copy.id for shard, copy in known.items() if copy.state == "made"}
         mark = Retirement(runtime.now(), who_runs(), reason)
-        focus = Focus((Selection(images=frozenset({image})),))
+        marks = dict.fromkeys([image, *made.values()], mark)
+        focus = Focus((Selection(images=frozenset(marks)),))
+        question = f"retire {image}, so that no run shares it any more"
+        if made:
+            question += f", and delete {counted(len(made), 'copy', 'copies')} of it ({', '.join(made.values())})"
 
         def make() -> Planned:
             with terminal.progress("reading the cloud"):
-                planned = make_plan(runtime, focus, retiring={image: mark})
-                check_images(planned, [image])
+                planned = make_plan(runtime, focus, retiring=marks)
+                check_images(planned, [] if made else [image])  # the copies may be all that is left
             return planned
 
         def remember() -> None:
             with asking_the_state():
-                runtime.state.update_retired(lambda marks: {image: mark, **marks}, run=runtime.run)
+                runtime.state.update_retired(lambda before: {**marks, **before}, run=runtime.run)
+
+        def closing(applied: Applied) -> Closing:
+            return both_closings(
+                _what_is_in_the_way(runtime, image, applied),
+                _deleted_copies(runtime, image, made) if copies else Closing({}),
+            )
 
         task = Task(
             runtime=runtime,
@@ -131,9 +156,9 @@ def _retire_image(terminal: Terminal, image: str, *, reason: str, yes: bool, wai
             again=make,
             focus=focus,
             why=f"orgshare retire {image} by {who_runs()}",
-            question=f"retire {image}, so that no run shares it any more",
+            question=question,
             agreed=remember,
-            closing=lambda applied: _what_is_in_the_way(runtime, image, applied),
+            closing=closing,
         )
         return carry_through(terminal, task, then=None, yes=yes, wait=wait, strict=False)
 
@@ -154,20 +179,59 @@ def _what_is_in_the_way(runtime: Runtime, image: str, applied: Applied) -> Closi
     return Closing({"retired": retired_document(decision.image, decision.retired, found)}, lines)
 
 
+def both_closings(one: Closing, other: Closing) -> Closing:
+    """The keys and the lines of both."""
+    return Closing({**one.document, **other.document}, (*one.lines, *other.lines))
+
+
+def _deleted_copies(runtime: Runtime, image: str, made: Mapping[Shard, str]) -> Closing:
+    """Delete every copy that nobody has any more, and say what stands between the others and it."""
+    rows: list[Document] = []
+    lines: list[str] = []
+    for shard, copy in sorted(made.items()):
+        why = _delete(runtime, shard, image, copy)
+        rows.append({"image": copy, "region": shard.region, "deleted": not why, "why": why})
+        lines.append(f"{copy}: not deleted: {why}" if why else f"{copy}: deleted, it was the copy in {shard.region}")
+    return Closing({"copies": rows}, tuple(lines or [f"{image}: no copy of it is known"]))
+
+
+def _delete(runtime: Runtime, shard: Shard, image: str, copy: str) -> str:
+    """Delete a copy, if nobody has it by a reading of its own; why it was not deleted, if it was not."""
+    if runtime.policy.mode == "observe":
+        return "mode observe deletes nothing"
+    try:
+        planned, decision = look_at_image(runtime, copy)
+        found = blockers(planned, decision)
+        if found:
+            return retired_lines(decision.image, found, names_of(planned, decision.image))[1].strip()
+        delete_copy(runtime, shard, image)
+    except OrgshareError as error:
+        return str(error)
+    return ""
+
+
 def _take_back(terminal: Terminal, image: str, *, yes: bool, policy: str | None) -> int:
-    """End the mark of an image: the next run shares it again as the rules say."""
+    """End the mark of an image and of its copies: the next run shares them as the rules say, and copies the image anew
+    where a copy was removed."""
     _, state = opened_state(terminal, policy)
-    mark = state.retired().get(image)
-    if mark is None:
+    mark, copies = state.retired().get(image), copies_of(state, image)
+    regions = sorted(shard.region for shard, copy in copies.items() if copy.state == "gone")
+    if mark is None and not regions:
         raise ConfigurationError(
             f"image {image}: nobody retired it with this command; if a tag of it does, take the tag away"
         )
-    if not yes and not terminal.ask(f"{image} is {mark}; share it again as the rules say?"):
+    to_do = [*(["share it again as the rules say"] if mark else []),
+             *([f"copy it again to {', '.join(regions)}"] if regions else [])]  # fmt: skip
+    if not yes and not terminal.ask(f"{image} is {mark or 'not retired'}; {' and '.join(to_do)}?"):
         terminal.show("nothing was done")
         return statuses.DUE
-    state.update_retired(lambda marks: {i: of for i, of in marks.items() if i != image}, run=new_run())
-    said = f"{image}: not retired any more; the next run shares it as the rules say, «orgshare apply» at once"
-    terminal.answer({"retired": {"image": image, "undone": True, "why": str(mark)}}, [said])
+    run, over = new_run(), {image, *(copy.id for copy in copies.values())}
+    state.update_retired(lambda marks: {i: of for i, of in marks.items() if i not in over}, run=run)
+    forget_removed(state, image, run=run)
+    shared = f"{image}: not retired any more; the next run shares it as the rules say, «orgshare apply» at once"
+    copied = f"{image}: the next run copies it to {', '.join(regions)} again, if the rules say so"
+    document = {"image": image, "undone": True, "why": str(mark or ""), "copied_again": regions}
+    terminal.answer({"retired": document}, [*([shared] if mark else []), *([copied] if regions else [])])
     return statuses.FINE
 
 

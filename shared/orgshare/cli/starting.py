@@ -20,6 +20,7 @@ import msgspec
 from orgshare.cli import statuses
 from orgshare.cli.invoking import HandlerFailed, functions_folder, invoke_function
 from orgshare.cli.running import Terminal, command, knock, policy_alone, policy_option
+from orgshare.copies import Copies
 from orgshare.errors import (
     ConfigurationError,
     IncompleteRead,
@@ -37,14 +38,14 @@ from orgshare.report.names import NO_NAMES
 from orgshare.report.plan_text import report_lines
 from orgshare.report.times import moment
 from orgshare.settings import POLICY, read_settings
-from orgshare.way.recovering import identity_of, known_shares, shares_of
+from orgshare.way.recovering import copies_for, identity_of, known_shares, shares_of
 from orgshare.way.recovering import recover as rebuild
 from orgshare.wiring import begin_state, check_store, make_calls, make_cloud, make_store, new_run, utc_now
 from orgshare.words import ResourceShare, Shard, counted
 
 
 @click.command()
-@click.option("--recover", is_flag=True, help="Rebuild what the state should know from the tags of resource shares.")
+@click.option("--recover", is_flag=True, help="Rebuild what the state should know from tags of ours.")
 @policy_option
 @command
 def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
@@ -76,7 +77,7 @@ def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
     check_store(store)
     before = store.get(BEGINNING) is not None
     known = known_shares(open_state(store, of.deployment)) if recover and before else {}
-    shares = _shares(terminal, of, cloud, known) if recover else {}
+    shares, copies = _recoverable(terminal, of, cloud, known) if recover else ({}, {})
     identity = identity_of(shares)
     state = begin_state(of, store, directory.id, identity=identity)
     if identity not in ("", state.beginning.id):
@@ -84,7 +85,7 @@ def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
             f"state {store}: its id is {state.beginning.id}, but the resource shares of this deployment were made for "
             f"the state {identity}; to take them over, let the policy name an empty state and recover that"
         )
-    found = rebuild(state, shares, run=run, now=utc_now()) if recover else None
+    found = rebuild(state, shares, copies, run=run, now=utc_now()) if recover else None
     beginning = state.beginning
     document = {
         "deployment": beginning.deployment,
@@ -102,18 +103,20 @@ def init(terminal: Terminal, *, recover: bool, policy: str | None) -> int:
             f"know; forgot {counted(found.gone, 'resource share')} that the cloud does not have; "
             "direct grants that it does not know are nobody's of ours"
         )
+        if found.copies:
+            lines.append(f"recovered {counted(found.copies, 'copy', 'copies')} of images that it did not know")
     terminal.answer(document, lines)
     return statuses.FINE
 
 
-def _shares(
+def _recoverable(
     terminal: Terminal, of: Policy, cloud: Cloud, known: Mapping[Shard, frozenset[str]]
-) -> Mapping[Shard, tuple[ResourceShare, ...]]:
+) -> tuple[Mapping[Shard, tuple[ResourceShare, ...]], Mapping[Shard, Copies]]:
     with terminal.progress("reading the resource shares"):
         try:
-            return shares_of(of, cloud, known)
+            return shares_of(of, cloud, known), copies_for(of, cloud, utc_now())
         except (VendorError, IncompleteRead) as error:
-            raise StopRun(f"the resource shares cannot all be read, so nothing was recovered: {error}") from error
+            raise StopRun(f"what carries our tags cannot all be read, so nothing was recovered: {error}") from error
 
 
 @click.command()

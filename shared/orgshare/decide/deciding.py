@@ -14,6 +14,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved, resolve_all
+from orgshare.decide.copying import decide_copies
 from orgshare.decide.coverage import Reach
 from orgshare.decide.decisions import Decisions, ImageDecision
 from orgshare.decide.facts import Facts
@@ -73,22 +74,25 @@ def decide(facts: Facts) -> Decisions:
                 unread.append(Incomplete("shard", str(image.shard), f"{image.id}: {reading.unsure}"))
     images: list[ImageDecision] = []
     shards = {}
-    for shard in sorted(cases.keys() | _with_shares(facts)):
+    for shard in sorted(cases.keys() | _with_shares(facts) | facts.copying.keys()):
         found = sorted(cases[shard], key=lambda case: case.id)
         decided, shards[shard] = decide_shard(run, shard, found, others[shard], beside[shard])
         images += decided
     trusting = decide_roles(facts, images, audiences)
+    copies = decide_copies(facts, audiences, select)
     return Decisions(
         audiences=audiences,
         images=trusting.images,
         shards=shards,
         roles=trusting.roles,
+        copies=copies,
         findings=tuple(
             sorted(
                 {
                     *_rule_findings(facts, audiences),
                     *trusting.findings,
                     *(f for s in shards.values() for f in s.findings),
+                    *(f for c in copies.values() for f in c.findings),
                 }
             )
         ),
@@ -100,6 +104,7 @@ def decide(facts: Facts) -> Decisions:
                     *_rule_gaps(audiences),
                     *_organization_gaps(facts),
                     *(gap for s in shards.values() for gap in s.incomplete),
+                    *(gap for c in copies.values() for gap in c.incomplete),
                 }
             )
         ),

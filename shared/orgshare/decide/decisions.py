@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from orgshare.decide.audience import Resolved
+from orgshare.decide.copying import CopyDecision
 from orgshare.decide.coverage import Coverage
 from orgshare.decide.losses import Loss
 from orgshare.decide.plan import Finding, Pending, Refusal
@@ -163,6 +164,7 @@ class Decisions(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     incomplete: tuple[Incomplete, ...]
     roles: Mapping[str, RoleDecision] = MappingProxyType({})
+    copies: Mapping[Shard, CopyDecision] = MappingProxyType({})
 
     def losses(self) -> tuple[Loss, ...]:
         """Every loss, proven or not."""

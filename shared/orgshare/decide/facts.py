@@ -40,6 +40,15 @@ class RoleFacts(Struct, frozen=True):
     unread: str = ""
 
 
+class Copying(Struct, frozen=True):
+    """What copying into a shard rests on: images of the owner's other regions, as far as they were asked for, and all
+    images that are ``there``. ``unsure`` says why it could not be found out whether an image is encrypted."""
+
+    sources: tuple[Image, ...]
+    there: tuple[Image, ...]
+    unsure: Mapping[str, str] = MappingProxyType({})
+
+
 class Facts(Struct, frozen=True, kw_only=True):
     """What was read, what is remembered, and the time.
 
@@ -52,7 +61,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     Pairs that are ``held`` are not lost now, and of these a person said of the ``rejected`` ones that they stay; pairs
     that are ``released`` may be gained, because a person approved it. ``retired`` are the marks of images that a person
     retired. ``roles`` are the sharing roles of owners of whom a rule authorizes encrypted images, or in whose role
-    anything is ours.
+    anything is ours. ``copying`` has the shards that rules copy to or that have copies of ours, as far as all their
+    images were listed.
     """
 
     policy: Policy
@@ -74,3 +84,4 @@ class Facts(Struct, frozen=True, kw_only=True):
     released: frozenset[Pair] = frozenset()
     retired: Retirements = NONE_RETIRED
     roles: Mapping[str, RoleFacts] = MappingProxyType({})
+    copying: Mapping[Shard, Copying] = MappingProxyType({})

@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from orgshare.words import Incomplete, Pair, Shard
 
-Action = Literal["trust", "create-share", "associate", "grant", "disassociate", "revoke", "distrust"]
+Action = Literal["trust", "create-share", "associate", "grant", "disassociate", "revoke", "copy", "distrust"]
 
 ORDER: tuple[str, ...] = (
-    "trust", "create-share", "associate", "grant", "disassociate", "revoke", "distrust",
+    "trust", "create-share", "associate", "grant", "disassociate", "revoke", "copy", "distrust",
 )  # fmt: skip
 """The order in which changes are listed and carried out."""
 
@@ -40,7 +40,7 @@ FindingKind = Literal[
     "unmanaged", "unknown-account", "unknown-id", "busy", "unsure-coverage", "partner-is-member", "cannot-revoke",
     "kept-by-mode", "observed-only", "orphaned", "selects-nothing", "double-shared", "channel-fallback",
     "channel-conflict", "foreign-deployment", "rejected", "direct-only", "kept-on-leave", "paused", "out-of-time",
-    "not-permitted", "retired", "billed", "community", "untrusted",
+    "not-permitted", "retired", "billed", "community", "untrusted", "not-copied", "copy-removed",
 ]  # fmt: skip
 
 
@@ -49,9 +49,10 @@ class Change(Struct, frozen=True, kw_only=True):
 
     A grant or a revoke speaks of one image and all its ``accounts``. To trust and to distrust speaks of the sharing
     role of an owner, of the ``accounts`` whose ECS it lets in or does not any more, and of the ``images`` that they are
-    let in for. The others speak of a resource share: all
-    ``images`` and ``targets`` that are associated or disassociated. A share that has yet to be made has no id, but the
-    ``audience`` that it is made for. ``within`` is the image's region where its shard has several.
+    let in for. To copy speaks of one image of another region, and its ``targets`` are the copy in the shard, once it is
+    made. The others speak of a resource share: all ``images`` and ``targets`` that are associated or disassociated. A
+    share that has yet to be made has no id, but the ``audience`` that it is made for. ``within`` is the image's region
+    where its shard has several.
     """
 
     action: Action

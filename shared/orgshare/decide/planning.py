@@ -75,6 +75,9 @@ def assemble(
         seen += sharing.findings()
     for role in decisions.roles.values():
         changes += _of_role(role)
+    for copies in decisions.copies.values():
+        changes += copies.changes
+        pending += copies.pending
     changes_in_order = in_order(changes)
     selected = [decision for decision in decisions.images if decision.rules]
     return Plan(

@@ -3,6 +3,10 @@
 Names are globs over the whole name, in the image's own case. An image that lacks tags or a family matches no rule
 that asks for them. An image that is retired is selected by no rule, whatever it matches.
 
+A copy of ours is judged as the image that it was made from would be in the copy's region, so that whoever takes a tag
+off an image takes it off its copies; and a rule that copies there selects the copy of whatever it selects. Once that
+image is there no more, a copy stands for itself, with the name and the tags that it was made with.
+
 Most rules ask for an id, a tag or a family, and most images have few of them. So rules are found by what they ask for
 first, and only those that an image can match are tested: thousands of images and hundreds of rules stay cheap.
 """
@@ -13,6 +17,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from fnmatch import translate
+
+from msgspec.structs import replace
 
 from orgshare.decide.audience import tags_match
 from orgshare.policy.model import ImageSelector, Policy
@@ -42,11 +48,19 @@ def selector(policy: Policy, retired: Retirements = NONE_RETIRED) -> Selector:
         for key in _asked_for(rule.images):
             asking[key].append(index)
 
+    def matching(image: Image) -> set[int]:
+        candidates = {index for key in _offered(image) for index in asking.get(key, ())}
+        return {index for index in candidates if tests[index](image)}
+
     def select(image: Image) -> tuple[int, ...]:
         if why_retired(policy, retired, image):
             return ()
-        candidates = {index for key in _offered(image) for index in asking.get(key, ())}
-        return tuple(index for index in sorted(candidates) if tests[index](image))
+        if image.origin is None:
+            return tuple(sorted(matching(image)))
+        made_from = image.origin.now or replace(image, id=image.origin.id, within=image.origin.region)
+        here = replace(made_from, within=image.region)
+        copying = {index for index in matching(made_from) if image.region in policy.rules[index].copy_to}
+        return tuple(sorted(matching(here) | matching(replace(here, id=image.id)) | copying))
 
     return select
 

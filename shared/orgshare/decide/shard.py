@@ -27,12 +27,13 @@ from orgshare.decide.losses import Judged, Loss, ends_grant, judge, judge_strang
 from orgshare.decide.places import Places, make_places
 from orgshare.decide.plan import MOST_ROWS, Finding, FindingKind, Pending, Reason, Refusal, finding_rows
 from orgshare.decide.refusals import direct_additions, reason_of_setback, refused, refused_as_it_is, remedy_of
-from orgshare.decide.shares import DEPLOYMENT, Wish, arrange, audience_key, is_ours, unseen, why_doubtful, with_unlisted
+from orgshare.decide.shares import Wish, arrange, audience_key, is_ours, unseen, why_doubtful, with_unlisted
 from orgshare.decide.targets import DirectoryAudience, directory_audience
 from orgshare.decide.wants import Want
 from orgshare.ledger import Ledger, Setback, managed, row_key, settle_shares
 from orgshare.policy.model import Mode
 from orgshare.words import (
+    DEPLOYMENT,
     NOBODY,
     Grant,
     Image,

@@ -24,10 +24,10 @@ from msgspec.structs import replace
 from orgshare.decide.coverage import is_stuck
 from orgshare.decide.targets import NO_AUDIENCE, DirectoryAudience
 from orgshare.ledger import Entry, Ledger, Setback, own_rows, row_key, vendor_time
-from orgshare.words import NOBODY, Association, ResourceShare, Sharing, is_image
+from orgshare.words import DEPLOYMENT, NOBODY, Association, ResourceShare, Sharing, is_image
 
-DEPLOYMENT, STATE, AUDIENCE = "orgshare:deployment", "orgshare:state", "orgshare:audience"
-"""The tags of our shares: the deployment's name, the id of its state, and what the share was made for."""
+STATE, AUDIENCE = "orgshare:state", "orgshare:audience"
+"""The tags of our shares, beside the deployment's: the id of the state, and what the share was made for."""
 
 CREATE = "create-share"
 """The key of a setback that stopped us from creating a share."""

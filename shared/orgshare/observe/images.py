@@ -6,9 +6,9 @@ A shard that cannot be listed is that shard's matter in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from orgshare.errors import IncompleteRead, VendorError
+from orgshare.errors import UNREAD, IncompleteRead, VendorError
 from orgshare.observe.listing import read_list, read_token_list
 from orgshare.ports import ImageAccess, PagedImages, RegionalImages
 from orgshare.words import Grant, Image, Shard
@@ -36,6 +36,24 @@ def _list_region(service: RegionalImages, shard: Shard, region: str) -> tuple[Im
     return read_token_list(what, lambda token: service.images_in(region, token), lambda image: image.id)
 
 
+def ask_by_id(
+    service: ImageAccess, images: Iterable[str]
+) -> tuple[tuple[Image, ...], frozenset[str], Mapping[str, str]]:
+    """The images that are there, those that are not, and those that could not be read with the reason."""
+    found, absent, unread = [], set(), {}
+    for image in sorted(images):
+        try:
+            row = service.image(image)
+        except UNREAD as error:
+            unread[image] = str(error)
+            continue
+        if row is None:
+            absent.add(image)
+        else:
+            found.append(row)
+    return tuple(found), frozenset(absent), unread
+
+
 def read_grants(service: ImageAccess, image: str) -> tuple[Grant, ...]:
     """All direct grants of an image. Raises ``VendorError`` or ``IncompleteRead``."""
     return read_list(
@@ -44,5 +62,14 @@ def read_grants(service: ImageAccess, image: str) -> tuple[Grant, ...]:
 
 
 def same_selection(one: Image, other: Image) -> bool:
-    """Whether two readings of an image agree in everything that a rule can select it by."""
-    return (one.name, one.family, one.tags) == (other.name, other.family, other.tags)
+    """Whether two readings of an image agree in everything that a rule can select it by, a copy with what it was made
+    from."""
+    return _selected_by(one) == _selected_by(other)
+
+
+def _selected_by(image: Image) -> tuple[object, ...]:
+    own = (image.name, image.family, image.tags)
+    if image.origin is None:
+        return own
+    now = image.origin.now
+    return (*own, image.origin.id, None if now is None else _selected_by(now))

@@ -31,6 +31,7 @@ _FOLDER = re.compile(r"root|(fd|r)-[A-Za-z0-9-]{1,64}")
 _REGION = re.compile(r"[a-z]{2,3}-[a-z]{3,20}(-[a-z][a-z0-9]{1,20}|-[0-9]{1,3}){0,4}")
 _ZONE = re.compile(rf"(?P<region>{_REGION.pattern})-?[a-z]")
 _IMAGE = re.compile(r"m-[A-Za-z0-9-]{1,64}")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _ROLE = re.compile(r"acs:ram::(?P<account>[0-9]{5,16}):role/[A-Za-z0-9._-]{1,64}")
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {
@@ -100,6 +101,14 @@ def region_id(value: Value) -> str:
 def image_id(value: Value) -> str:
     """The id of a custom image."""
     return _match(value, _IMAGE, "an image id, such as m-abc123")
+
+
+def key_id(value: Value) -> str:
+    """The id of a key of Key Management Service, whose form is not documented: what it can be, and no ARN or alias.
+
+    https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-copyimage
+    """
+    return _match(value, _KEY, "the id of a KMS key, such as key-bjj66c2a893vmhawtq5fd or one of a UUID's form")
 
 
 def deployment_name(value: Value) -> str:

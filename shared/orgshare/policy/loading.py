@@ -50,7 +50,6 @@ T = TypeVar("T")
 Fields = Mapping[str, Value]
 Tags = tuple[tuple[str, frozenset[str]], ...]
 
-_RESERVED: Mapping[str, Form[object]] = dict.fromkeys(("kms_keys", "copy_to"), lambda _: None)
 _SELECTORS = ("ids", "name", "family", "tags")
 _ECS_ONLY = ("family", "tags")
 _AUDIENCES = ("folders", "account_tags", "accounts", "partners")
@@ -207,7 +206,7 @@ def _owners(value: Value) -> tuple[Owner, ...]:
 
 def _owner(value: Value) -> Owner:
     required = {"account": "the id of the owner, in quotes", "regions": "a list of region ids, or all"}
-    fields = _fields(value, required=required, optional=("role", "quotas", "site"))
+    fields = _fields(value, required=required, optional=("role", "quotas", "site", "kms_keys"))
     account = _read(fields, "account", forms.account_id, "")
     return Owner(
         account,
@@ -215,7 +214,16 @@ def _owner(value: Value) -> Owner:
         role=_read(fields, "role", forms.role_in(account), None),
         **_read(fields, "quotas", _quotas, dict[str, Any]()),
         site=_read(fields, "site", forms.choice(_SITES), None),
+        kms_keys=_read(fields, "kms_keys", _keys, ()),
     )
+
+
+def _keys(value: Value) -> tuple[tuple[str, str], ...]:
+    """The keys of an owner by region."""
+    keys = []
+    for _, key, item in value.entries("a key for each region, such as {cn-beijing: key-bjj66c2a893vmhawtq5fd}"):
+        keys.append((forms.region_id(key), forms.key_id(item)))
+    return tuple(sorted(keys))
 
 
 def _regions(value: Value) -> tuple[str, ...] | None:
@@ -250,7 +258,7 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         "images": "a choice of images, such as {tags: {share: org}}",
         "audience": "those who get them, such as {folders: [root]}",
     }
-    fields = _fields(value, required=required, optional=("channel", "mode", "encrypted"))
+    fields = _fields(value, required=required, optional=("channel", "mode", "encrypted", "copy_to"))
     images = _read(fields, "images", lambda images: _images(images, owners), ImageSelector())
     return Rule(
         name=_read(fields, "name", forms.text(required["name"]), ""),
@@ -259,8 +267,23 @@ def _rule(value: Value, mode: Mode, owners: Sequence[Owner], kept: str) -> Rule:
         channel=_read(fields, "channel", lambda channel: _channel(channel, kept, images), "auto"),
         mode=_read(fields, "mode", lambda own: _rule_mode(own, mode), mode),
         encrypted=_read(fields, "encrypted", forms.choice(_ENCRYPTED), "refuse"),
+        copy_to=_read(fields, "copy_to", lambda regions: _copy_to(regions, images, owners), ()),
         place=f"{value.document.source}:{value.line}",
     )
+
+
+def _copy_to(value: Value, images: ImageSelector, owners: Sequence[Owner]) -> tuple[str, ...]:
+    """Where images are copied to: regions that are looked after, and not the only one that they are chosen from."""
+    items = _some(value, "a list of region ids, such as [cn-beijing]")
+    regions = _sorted(items, forms.region_id)
+    if images.services == {"eds"}:
+        value.problem("images of eds are not copied", "no such key for images of eds (leave it out)")
+    _check_regions(items, frozenset(regions), images, owners, so="so nothing could be shared there")
+    for item in items:
+        if images.regions == {item.raw}:
+            wrong = f"{item.raw} is the only region that the rule chooses images from, so nothing would be copied"
+            item.problem(wrong, "another region")
+    return regions
 
 
 def _one_site(sites: dict[str, tuple[Site, Value]], partner: Partner, rule: Value) -> None:
@@ -333,13 +356,18 @@ def _check_listed(
         if item.raw in selector.owners - accounts and accounts and "" not in accounts:
             wrong = f"{item.raw} is not among the owners, so the rule would never match"
             item.problem(wrong, either(sorted(accounts)))
+    _check_regions(region, selector.regions, selector, owners, so="so the rule would never match")
+
+
+def _check_regions(
+    items: Sequence[Value], named: frozenset[str], selector: ImageSelector, owners: Sequence[Owner], *, so: str
+) -> None:
     chosen = [one for one in owners if not selector.owners or one.account in selector.owners]
     regions = {listed for one in chosen for listed in one.regions or ()}
     everywhere = any(one.regions is None for one in chosen)
-    for item in region:
-        if item.raw in selector.regions - regions and regions and "" not in regions and not everywhere:
-            wrong = f"{item.raw} is no region of its owners, so the rule would never match"
-            item.problem(wrong, either(sorted(regions)))
+    for item in items:
+        if item.raw in named - regions and regions and "" not in regions and not everywhere:
+            item.problem(f"{item.raw} is no region of its owners, {so}", either(sorted(regions)))
 
 
 def _audience(value: Value) -> Audience:
@@ -459,7 +487,7 @@ def _fields(
     required: Mapping[str, str] = _NONE,
     optional: Sequence[str] = (),
 ) -> Fields:
-    return value.fields(required=required, optional=optional, reserved=_RESERVED)
+    return value.fields(required=required, optional=optional)
 
 
 def _read(fields: Fields, key: str, form: Form[T], default: T) -> T:

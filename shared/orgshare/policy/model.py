@@ -78,7 +78,8 @@ class Owner(Struct, frozen=True):
     of one image (``eds_shares_per``). ``only`` is the one service that is looked at, where that is not every one that
     the rules or the state name.
     ``trust_policy_length`` is how many characters the trust policy of its sharing role may have.
-    ``site`` is the vendor's site that the account belongs to, if the policy says so.
+    ``site`` is the vendor's site that the account belongs to, if the policy says so. ``kms_keys`` are the keys of the
+    account with which copies of encrypted images are encrypted, by region.
     """
 
     account: str
@@ -90,6 +91,7 @@ class Owner(Struct, frozen=True):
     only: Service | None = None
     site: Site | None = None
     trust_policy_length: int = TRUST_POLICY_LENGTH
+    kms_keys: tuple[tuple[str, str], ...] = ()
 
 
 class ImageSelector(Struct, frozen=True):
@@ -145,7 +147,8 @@ class Rule(Struct, frozen=True):
     """One rule; ``mode`` is already the more careful of its own and the deployment's, ``place`` is file:line.
 
     ``encrypted`` is what becomes of encrypted images: they are refused, or the sharing role of their owner is kept so
-    that those who get them can use them.
+    that those who get them can use them. What the rule selects of ECS is copied to the regions of ``copy_to``, and the
+    copies are shared like it.
     """
 
     name: str
@@ -154,6 +157,7 @@ class Rule(Struct, frozen=True):
     channel: Channel = "auto"
     mode: Mode = "enforce"
     encrypted: Encrypted = "refuse"
+    copy_to: tuple[str, ...] = ()
     place: str = ""
 
     @property
@@ -209,6 +213,14 @@ class Policy(Struct, frozen=True):
             if owner.account == account:
                 return owner
         raise KeyError(account)
+
+    def copying_to(self, owner: str, region: str) -> tuple[Rule, ...]:
+        """The rules by which images of an owner are copied to a region."""
+        return tuple(
+            rule
+            for rule in self.rules
+            if region in rule.copy_to and (not rule.images.owners or owner in rule.images.owners)
+        )
 
     def desktops(self, account: str) -> bool:
         """Whether images of an owner in Elastic Desktop Service are looked at because a rule speaks of them."""

@@ -14,7 +14,7 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -195,17 +195,10 @@ class Value:
         for name, (key, node) in self.document.pairs(self).items():
             yield name, self.child(name, key), self.child(name, node)
 
-    def fields(
-        self,
-        *,
-        required: Mapping[str, str],
-        optional: Sequence[str],
-        reserved: Mapping[str, Callable[[Value], object]],
-    ) -> dict[str, Value]:
+    def fields(self, *, required: Mapping[str, str], optional: Sequence[str]) -> dict[str, Value]:
         """The values of a mapping with known keys; ``required`` says for each key what is expected.
 
-        Unknown and missing keys are problems, and so is anything but a mapping. Reserved keys are refused as not
-        in this version; one that has not even the form that it will have is told that first.
+        Unknown and missing keys are problems, and so is anything but a mapping.
         """
         known = [*required, *optional]
         listed = either(known)
@@ -214,11 +207,6 @@ class Value:
         for name, key, value in self.entries(f"a mapping with the keys {either(known, 'and')}"):
             if name in known:
                 fields[name] = value
-            elif name in reserved:
-                before = len(self.document.problems)
-                reserved[name](value)
-                if len(self.document.problems) == before:
-                    key.problem("not in this version", "no such key (leave it out)")
             elif near := difflib.get_close_matches(name.lower()[:60], known, n=1):
                 meant.update(near)
                 key.problem("unknown key", f"{listed} (did you mean {near[0]}?)")

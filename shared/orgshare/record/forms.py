@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from orgshare.copies import Copy
 from orgshare.guard import GuardRecord
 from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback
 from orgshare.notices import Noted
@@ -72,6 +73,7 @@ class ShardForm(Struct, frozen=True, omit_defaults=True):
     lost: dict[str, dict[str, Lost]] = {}
     made: tuple[str, ...] = ()
     reached: tuple[Pairs, ...] = ()
+    copies: dict[str, Copy] = {}
     saw: Saw = NEVER
 
 
@@ -154,6 +156,7 @@ def shard_form(ledger: Ledger, *, run: str, lease: LeaseMark) -> ShardForm:
         lost={image: dict(lost) for image, lost in ledger.lost.items()},
         made=tuple(sorted(ledger.made)),
         reached=tuple(grouped(ledger.reached)),
+        copies=dict(ledger.copies),
         saw=ledger.saw,
     )
 
@@ -173,6 +176,7 @@ def ledger_of(form: ShardForm) -> Ledger:
             {image: accounts for group in form.reached for accounts in (frozenset(group.accounts),)
              for image in group.images}
         ),
+        copies=MappingProxyType(form.copies),
         saw=form.saw,
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
+from orgshare.copies import Copies, Copy, token_of
 from orgshare.decide.decisions import Decisions, ImageDecision, ShardDecision
 from orgshare.decide.facts import Facts
 from orgshare.decide.losses import Loss
@@ -23,11 +24,11 @@ from orgshare.decide.plan import Reason
 from orgshare.decide.planning import rules_of
 from orgshare.decide.refusals import stands
 from orgshare.decide.shares import CREATE, Joining, audience_key
-from orgshare.errors import Refused, VendorError
+from orgshare.errors import NotPermitted, Refused, VendorError
 from orgshare.execute.associating import ShareOutcome
 from orgshare.execute.sharing import OF_THE_IMAGE, Outcome
-from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback, row_key, settle
-from orgshare.words import NOBODY, Grant
+from orgshare.ledger import Entry, Ledger, Lost, RememberedRefusal, Setback, copy_key, row_key, settle
+from orgshare.words import NOBODY, Grant, Image
 
 _REASONS: Mapping[str, Reason] = {
     "AssumeRoleError": "encrypted-without-role",
@@ -231,6 +232,34 @@ def _set_back(before: Setback | None, error: VendorError, now: datetime) -> Setb
     times = before.times + 1 if before is not None else 1
     lasting = isinstance(error, Refused)
     return Setback(error.code or "no answer", str(error), now, times, lasting=lasting)
+
+
+def copies_intended(ledger: Ledger, sources: Iterable[Image], region: str, state: str, now: datetime) -> Ledger:
+    """The ledger with the images that are about to be copied to its ``region``. What was meant to be copied before, and
+    is not to be seen, keeps its token: should that call have been carried out, the next one makes nothing."""
+    copies = dict(ledger.copies)
+    for source in sources:
+        copies.setdefault(source.id, Copy(source.region, now, token_of(state, source, region, now)))
+    return ledger.with_copies(copies)
+
+
+def copies_recorded(
+    ledger: Ledger, before: Copies, made: Mapping[str, str], errors: Mapping[str, Exception], now: datetime
+) -> Ledger:
+    """The ledger after these calls: ``made`` names the copies. A call that the cloud did not carry out for certain
+    leaves no intention, unless there was one ``before``: nobody knows what became of that."""
+    copies = dict(ledger.copies)
+    setbacks: dict[str, Setback | None] = {}
+    for source, copy in made.items():
+        copies[source] = replace(copies[source], state="made", id=copy, missing=0)
+        if copy_key(source) in ledger.setbacks:
+            setbacks[copy_key(source)] = None
+    for source, error in errors.items():
+        if isinstance(error, Refused):
+            setbacks[copy_key(source)] = _set_back(ledger.setbacks.get(copy_key(source)), error, now)
+        if isinstance(error, Refused | NotPermitted) and source not in before:
+            del copies[source]
+    return ledger.with_copies(copies).with_setbacks(setbacks)
 
 
 def recorded(

@@ -88,6 +88,9 @@ def explain_lines(explanation: Explanation, names: Names) -> list[Text]:
         ("image", _spaced(image.id, names.image(image.id), f"({names.place_of(image)})")),
         ("account", names.named_account(account)),
     ]
+    if image.origin is not None:
+        so = "and shared like it" if image.origin.now is not None else "which is not there any more"
+        rows.append(("copy", f"of {image.origin.id} in {image.origin.region}, {so}"))
     rows += [("rule", f"{place.where()}: {_sign(place.wants)}, {place.why}") for place in explanation.places]
     if not explanation.places:
         rows.append(("rule", explanation.no_rule))

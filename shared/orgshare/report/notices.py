@@ -248,7 +248,11 @@ def _scope_of_rules(applied: Applied) -> str:
 def _failed(applied: Applied) -> Iterator[Matter]:
     for failure in applied.failed:
         change = failure.change
-        what = ", ".join(change.images) if change.action in ("grant", "revoke") else change.share or change.audience
+        what = (
+            ", ".join(change.images)
+            if change.action in ("grant", "revoke", "copy")
+            else change.share or change.audience
+        )
         if change.action in ("trust", "distrust"):
             what = "the sharing role"
         yield Matter(

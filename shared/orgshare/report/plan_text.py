@@ -1,9 +1,9 @@
 """Plans and runs as text, rendered from their documents: what is printed for people is what programs read.
 
-A plan is told sharing role by sharing role, and resource share by resource share: what joins it (``+``) and what leaves
-it (``-``). Then image by image:
-who gains it, who loses it, who is refused and why (``!``). What is held (``~``), under way, found or unread follows,
-and the last line counts. Long lists end with how many more there are.
+A plan is told sharing role by sharing role, region by region that images are copied to, and resource share by resource
+share: what joins it (``+``) and what leaves it (``-``). Then image by image: who gains it, who loses it, who is refused
+and why (``!``). What is held (``~``), under way, found or unread follows, and the last line counts. Long lists end with
+how many more there are.
 
 What can go wrong is a thousand images that hide the one line that matters: so whatever repeats is counted.
 """
@@ -38,10 +38,12 @@ MOST = 8
 
 _SIGNS: Mapping[str, str] = {
     "trust": GAINED, "grant": GAINED, "revoke": LOST, "associate": GAINED, "disassociate": LOST, "distrust": LOST,
+    "copy": GAINED,
 }  # fmt: skip
 
 _DIRECT = ("grant", "revoke")
 _OF_ROLES = ("trust", "distrust")
+_COPY = "copy"
 
 
 def plan_lines(plan: Document, names: Names, *, detail: bool = False) -> list[Text]:
@@ -148,7 +150,8 @@ def _change_blocks(
     grouped = {id(refusal) for group in many for refusal in group}
     return [
         *_role_blocks([change for change in changes if change["action"] in _OF_ROLES], names, most),
-        *_share_blocks([c for c in changes if c["action"] not in (*_DIRECT, *_OF_ROLES)], names, most),
+        *_copy_blocks([change for change in changes if change["action"] == _COPY], names, most),
+        *_share_blocks([c for c in changes if c["action"] not in (*_DIRECT, *_OF_ROLES, _COPY)], names, most),
         *_image_blocks(
             [change for change in changes if change["action"] in _DIRECT],
             [refusal for refusal in refused if id(refusal) not in grouped],
@@ -170,6 +173,25 @@ def _role_blocks(changes: Iterable[Document], names: Names, most: int | None) ->
         rows = [row for change in found for row in _rows(_SIGNS[change["action"]], change["accounts"],
                 len(change["accounts"]), change["why"], names, most)]  # fmt: skip
         blocks.append([head, *columns(rows, indent=2)])
+    return blocks
+
+
+def _copy_blocks(changes: Iterable[Document], names: Names, most: int | None) -> list[list[Text]]:
+    """One block a region that images are copied to; a copy that was made has an id."""
+    by_place: dict[tuple[str, str], list[Document]] = {}
+    for change in changes:
+        by_place.setdefault((change["owner"], change["region"]), []).append(change)
+    blocks = []
+    for (owner, region), found in sorted(by_place.items()):
+        of = Text(f", owner {names.named_account(owner)}", style=QUIET)
+        chosen, more = some(sorted(found, key=lambda change: change["images"]), most)
+        rows: list[list[Cell]] = [
+            [symbol(_SIGNS[_COPY]), *_image(change["images"][0], names),
+             f"is {change['targets'][0]} there" if change["targets"] else "", ", ".join(change["rules"])]
+            for change in chosen
+        ]  # fmt: skip
+        rest = [line("  ", symbol(_SIGNS[_COPY]), f" and {counted(more, 'more copy', 'more copies')}")] if more else []
+        blocks.append([line(Text(f"copies to {region}", style=STRONG), of), *columns(rows, indent=2), *rest])
     return blocks
 
 

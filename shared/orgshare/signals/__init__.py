@@ -28,6 +28,7 @@ from orgshare.signals.model import (
     merge,
     senders_of,
     together,
+    with_copies,
 )
 from orgshare.signals.parsing import parse
 from orgshare.signals.reading import take_in
@@ -48,5 +49,6 @@ __all__ = [
     "senders_of",
     "take_in",
     "together",
+    "with_copies",
     "worker_request",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from orgshare.errors import OrgshareError
 from orgshare.policy.model import Policy
@@ -124,6 +124,14 @@ ANYBODY = Senders()
 def senders_of(policy: Policy) -> Senders:
     """Whose events a policy makes worth a look."""
     return Senders(policy.directory.account, frozenset(owner.account for owner in policy.owners))
+
+
+def with_copies(signal: Signal, policy: Policy) -> Signal:
+    """The signal with what it says of images said of the regions, too, that rules copy images to: whoever looks after
+    a region makes the copies that come there."""
+    regions = {region for rule in policy.rules for region in rule.copy_to}
+    elsewhere = {image._replace(region=region) for image in signal.images if image.region for region in regions}
+    return structs.replace(signal, images=signal.images | elsewhere)
 
 
 class TrailFile(NamedTuple):

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orgshare.copies import settle_copies
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
@@ -31,6 +32,7 @@ from orgshare.record.history import write_history
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import absences, intended, reason_of, recorded, settled, settled_rows
 from orgshare.seen import see
+from orgshare.way.copying import Copying, CopyResult
 from orgshare.way.finishing import RestedOn, saw_after, what_it_rests_on
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime, asking_the_state
@@ -73,11 +75,16 @@ class _ShardResult(Struct, frozen=True):
     withheld: Mapping[str, frozenset[str]] = NOTHING_WITHHELD
     withholding: OrgshareError | None = None
     shares: ShareResult = ShareResult()
+    copies: CopyResult = CopyResult()
     stopped: StopShard | None = None
 
     def errors(self) -> tuple[Exception, ...]:
         """What ended work on an image or a share."""
-        found = (*(outcome.failed for outcome in self.outcomes), *(error for _, error in self.shares.failed))
+        found = (
+            *(outcome.failed for outcome in self.outcomes),
+            *(error for _, error in self.shares.failed),
+            *(error for _, error in self.copies.failed),
+        )
         return tuple(error for error in found if error is not None)
 
     def failed(self) -> bool:
@@ -86,7 +93,7 @@ class _ShardResult(Struct, frozen=True):
 
     def left(self) -> bool:
         """Whether anything was begun that is not seen to be done."""
-        return bool(self.shares.pending) or any(_unseen(outcome) for outcome in self.outcomes)
+        return bool(self.shares.pending or self.copies.pending) or any(_unseen(outcome) for outcome in self.outcomes)
 
 
 def _unseen(outcome: Outcome) -> bool:
@@ -172,7 +179,8 @@ def _carry_out_shard(
         running = [loss for loss in planned.running if loss.shard == shard]
         ledger = intended(settled_ledger, planned.facts, planned.decisions, granting, running, before=before.ledger)
         shares = Shares(runtime, planned, shard, changes)
-        ledger = shares.intended(ledger)
+        copying = Copying(runtime, planned, shard, changes)
+        ledger = copying.intended(shares.intended(ledger))
         lease = runtime.state.take(
             shard, before, ledger, run=runtime.run, seconds=runtime.lease, clocks=runtime.clocks()
         )
@@ -184,7 +192,7 @@ def _carry_out_shard(
         return _ShardResult(stopped=StopShard(f"{shard}: the state does not answer: {error}"))
     except StopShard as error:
         return _ShardResult(stopped=error)
-    return _with_lease(runtime, planned, shard, changes, decisions, shares, ledger, lease, rested_on, roles)
+    return _with_lease(runtime, planned, shard, changes, decisions, shares, copying, ledger, lease, rested_on, roles)
 
 
 def _open(runtime: Runtime, shard: Shard) -> None:
@@ -202,6 +210,7 @@ def _with_lease(
     changes: list[Change],
     decisions: tuple[ImageDecision, ...],
     shares: Shares,
+    copying: Copying,
     ledger: Ledger,
     lease: Lease,
     rested_on: RestedOn,
@@ -216,6 +225,7 @@ def _with_lease(
         service = runtime.cloud.images(shard, before_write=lease.check)
         outcomes = _carried_out(runtime, service, _works(changes, decisions, planned))
         shares.empty()
+        copying.make(ledger, lease)
         covered = {d.image.id: d.staying.sure for d in decisions}
         perhaps = {d.image.id: d.coverage.perhaps() for d in decisions}
         asked = [r for r in planned.looked.readings if r.asked and r.image.id in perhaps]
@@ -225,16 +235,16 @@ def _with_lease(
         after = recorded(
             ledger, outcomes, planned.now, covered=covered, perhaps=perhaps, rowless=rowless, existing=existing
         )
-        after = shares.recorded(after)
-        result = _ShardResult(outcomes, withheld, error, shares.result())
+        after = copying.recorded(shares.recorded(after))
+        result = _ShardResult(outcomes, withheld, error, shares.result(), copying.result())
         after = after.with_saw(saw_after(planned, shard, rested_on, left=result.left(), failed=result.failed()))
         _remember(runtime, planned, shard, after)
         lease.release(after)
     except StopShard as stop:
-        return _ShardResult(outcomes, withheld, error, shares.result(), stop)
+        return _ShardResult(outcomes, withheld, error, shares.result(), copying.result(), stop)
     except VendorError as silence:
         stopped = StopShard(f"{shard}: the state does not answer: {silence}")
-        return _ShardResult(outcomes, withheld, error, shares.result(), stopped)
+        return _ShardResult(outcomes, withheld, error, shares.result(), copying.result(), stopped)
     except (Exception, KeyboardInterrupt):
         lease.let_go()
         raise
@@ -307,6 +317,8 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     ledger = settled_rows(decided.ledger, decided, decisions) if decided is not None else before
     ledger = settled(ledger, planned.facts, planned.decisions, decisions, readings)
     ledger = ledger.with_reached({d.image.id: d.shared & d.coverage.associated for d in decisions})
+    if shard in planned.facts.copying:
+        ledger = ledger.with_copies(settle_copies(ledger.copies, planned.facts.copying[shard].there))
     return absences(
         ledger,
         planned.looked.absent & before.grants.keys(),
@@ -388,6 +400,9 @@ def _report(
         failed += [failure(c, error) for c, error in result.shares.failed if not isinstance(error, StopShard)]
         pending += result.shares.pending
         refused += result.shares.refused
+        done += result.copies.done
+        failed += [failure(c, error) for c, error in result.copies.failed if not isinstance(error, StopShard)]
+        pending += result.copies.pending
     findings = [
         *_stops([*stopped, *busy]),
         *lacking,

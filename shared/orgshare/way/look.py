@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from orgshare.decide.audience import Resolved, resolve_all
 from orgshare.decide.coverage import NO_COVERAGE, Coverage, Reach, coverage_of_images
-from orgshare.decide.facts import RoleFacts
+from orgshare.decide.facts import Copying, RoleFacts
 from orgshare.decide.plan import Finding
 from orgshare.decide.selection import Selector, selector, why_retired
 from orgshare.decide.targets import trees_needed
@@ -40,7 +40,7 @@ from orgshare.errors import (
 from orgshare.focus import Focus, Selection, all_of
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import list_images, list_regions, read_grants
+from orgshare.observe.images import ask_by_id, list_images, list_regions, read_grants
 from orgshare.observe.organization import read_organization, why_contradicted
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
@@ -51,6 +51,7 @@ from orgshare.saw import View, view_of
 from orgshare.seen import Seen
 from orgshare.trust import SHARING_ROLE, read_trust, settled
 from orgshare.way.runtime import Runtime, asking_the_state
+from orgshare.way.sources import read_sources
 from orgshare.words import (
     EVERY_REGION,
     NOBODY,
@@ -99,6 +100,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     readings: tuple[ImageReading, ...]
     unselected: tuple[Image, ...] = ()
     passed_over: tuple[Image, ...] = ()
+    copying: Mapping[Shard, Copying] = MappingProxyType({})
     findings: tuple[Finding, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     absent: frozenset[str] = frozenset()
@@ -118,7 +120,8 @@ class _Listing(Struct, frozen=True):
 
     ``absent`` and ``unread`` were asked for by their ids: they are not there, or could not be read, and why. ``gaps``
     are the regions of the shard that could not be listed, and why. In the ``left`` regions, which the policy does not
-    name, the ledger knows images.
+    name, the ledger knows images. ``complete`` is whether all images of the shard were listed. ``without_origin`` are
+    copies of which nobody knows what they were made from, and why.
     """
 
     shard: Shard
@@ -131,6 +134,9 @@ class _Listing(Struct, frozen=True):
     gaps: Mapping[str, str] = MappingProxyType({})
     left: frozenset[str] = frozenset()
     error: str = ""
+    complete: bool = False
+    copying: Copying | None = None
+    without_origin: Mapping[str, str] = MappingProxyType({})
 
 
 def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = NONE_RETIRED) -> Looked:
@@ -157,6 +163,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
     followed = frozenset(shard for shard in shards if any(each.changed for each in focus.of_shard(shard)))
     focus = _what_changed(runtime, focus, followed, organization, states)
     listings = tuple(runtime.executor.map(lambda shard: _list(runtime, focus, shard, states[shard].ledger), shards))
+    listings = _with_sources(runtime, focus, listings, states, select, named)
     sharing = {li.shard: li.sharing for li in listings if li.service is not None and li.sharing is not None}
     whole = frozenset(shard for shard in shards if focus.takes_whole(shard))
     everything = focus.is_sweep() or whole.issuperset(named)
@@ -194,6 +201,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
             *_left_regions(listings),
         ),
         incomplete=tuple(incomplete),
+        copying={li.shard: li.copying for li in listings if li.copying is not None},
         absent=frozenset[str]().union(*(li.absent for li in listings)),
         present=frozenset(image.id for li in listings for image in li.images),
         whole=whole,
@@ -402,15 +410,50 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
         sharing = read_sharing(shares, shard, ledger.shares.keys() | ledger.made, ours)
         selections = focus.of_shard(shard)
         ids = frozenset[str]().union(*(selection.images for selection in selections))
-        if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID:
-            found, _, unread = _ask_by_id(service, ids)
+        copies = ledger.copies or runtime.policy.copying_to(shard.owner, shard.region)
+        if all(selection.images for selection in selections) and len(ids) <= ASKED_BY_ID and not copies:
+            found, _, unread = ask_by_id(service, ids)
             return _Listing(shard, service, shares, sharing, found, unread=unread)
         images = list_images(service, shard)
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
-        found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
-        return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread)
+        found, absent, unread = ask_by_id(service, known - {image.id for image in images})
+        return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread, complete=True)
     except UNREAD as error:
         return _Listing(shard, None, error=str(error))
+
+
+def _with_sources(
+    runtime: Runtime,
+    focus: Focus,
+    listings: tuple[_Listing, ...],
+    states: Mapping[Shard, ShardState],
+    select: Selector,
+    named: Iterable[Shard],
+) -> tuple[_Listing, ...]:
+    """The listings, with what copies in them were made from, and what is to be copied there."""
+    listed = {listing.shard: listing.images for listing in listings if listing.complete}
+    regions: dict[str, set[str]] = defaultdict(set)
+    for shard in named:
+        if shard.service == "ecs":
+            regions[shard.owner].add(shard.region)
+
+    def read(listing: _Listing) -> _Listing:
+        shard = listing.shard
+        if not listing.complete:
+            return listing
+        found = read_sources(
+            runtime, focus, shard, listing.images, states[shard].ledger, select,
+            regions=regions[shard.owner], listed=listed,
+        )  # fmt: skip
+        return replace(
+            listing,
+            images=found.images,
+            copying=found.copying,
+            gaps={**listing.gaps, **found.gaps},
+            without_origin=found.unread,
+        )
+
+    return tuple(map(read, listings))
 
 
 def _list_desktops(focus: Focus, shard: Shard, service: RegionalImages, ledger: Ledger) -> _Listing:
@@ -422,28 +465,10 @@ def _list_desktops(focus: Focus, shard: Shard, service: RegionalImages, ledger: 
     images, gaps = list_regions(service, shard)
     # What is not listed may be in a region that could not be read: then it is not asked for, either.
     known = ledger.grants.keys() if focus.takes_whole(shard) and not gaps else frozenset()
-    found, absent, unread = _ask_by_id(service, known - {image.id for image in images})
+    found, absent, unread = ask_by_id(service, known - {image.id for image in images})
     inside = tuple(image for image in found if image.region in service.regions())
     left = frozenset(image.region for image in found) - {*service.regions()}
     return _Listing(shard, service, None, Sharing(), (*images, *inside), absent, unread, gaps, left)
-
-
-def _ask_by_id(
-    service: ImageService, images: Iterable[str]
-) -> tuple[tuple[Image, ...], frozenset[str], Mapping[str, str]]:
-    """The images that are there, those that are not, and those that could not be read with the reason."""
-    found, absent, unread = [], set(), {}
-    for image in sorted(images):
-        try:
-            row = service.image(image)
-        except UNREAD as error:
-            unread[image] = str(error)
-            continue
-        if row is None:
-            absent.add(image)
-        else:
-            found.append(row)
-    return tuple(found), frozenset(absent), unread
 
 
 def _readings(
@@ -472,7 +497,9 @@ def _readings(
             known = image.id in ledger.grants
             chosen = [audiences[index] for index in rules]
             coverage = covered.get(listing.shard, {}).get(image.id, NO_COVERAGE)
-            if not (rules or known or image.id in shared or why_retired(runtime.policy, retired, image)):
+            if image.id in listing.without_origin:
+                without_call.append(ImageReading(image, None, listing.without_origin[image.id]))
+            elif not (rules or known or image.id in shared or why_retired(runtime.policy, retired, image)):
                 unselected.append(image)
             elif not any(_takes(selection, image, chosen, ledger, coverage) for selection in selections):
                 passed_over.append(image)

@@ -33,6 +33,7 @@ from orgshare.seen import see
 from orgshare.way.keys import without_unneeded
 from orgshare.way.look import Looked, find_encryption, look
 from orgshare.way.runtime import Runtime, asking_the_state
+from orgshare.way.sources import origin_again
 from orgshare.words import Image, Incomplete, Pair, Shard, counted, wide_shard
 
 
@@ -96,6 +97,7 @@ def make_plan(runtime: Runtime, focus: Focus, *, retiring: Retirements = NONE_RE
         released=record.approved(now, gains=True),
         retired=retired,
         roles={owner: each.facts for owner, each in looked.roles.items()},
+        copying=looked.copying,
     )
     while True:
         guarded = _proven(runtime, looked, facts, record, everything=looked.everything)
@@ -244,9 +246,10 @@ def _ask(runtime: Runtime, looked: Looked, facts: Facts, doubts: list[Loss]) -> 
         row = by_id[image]
         try:
             again = looked.services[row.shard].image(image)
+            origin = origin_again(runtime, row)
         except UNREAD:
             return False
-        return again is not None and same_selection(row, again)
+        return again is not None and same_selection(row, replace(again, origin=origin))
 
     images = sorted({loss.pair.image for loss in doubts if loss.hangs_on_image} - facts.proof.images)
     seen_twice = zip(images, runtime.executor.map(unchanged, images), strict=True)

@@ -1,9 +1,10 @@
-"""Rebuilding what the state should know of resource shares, from their tags.
+"""Rebuilding what the state should know of resource shares and of copies of images, from their tags.
 
 A state that was lost, or put back from an older copy, does not know every share that was made for this deployment. The
-tags of a share say for which deployment and for which state it was made, so its rows are taken for ours again. Of
-direct grants the cloud keeps no such mark: they are everybody's who made them, so nothing that was granted directly and
-is not in the state any more is ever revoked as ours.
+tags of a share say for which deployment and for which state it was made, so its rows are taken for ours again. An image
+is taken for a copy of ours if its tags say that it was made for this deployment, and of what. Of direct grants the
+cloud keeps no such mark: they are everybody's who made them, so nothing that was granted directly and is not in the
+state any more is ever revoked as ours.
 
 What can go wrong is taking over what another installation is still looking after: so only shares with the id of one
 state are taken, and where there are several, nothing is done until a person has decided.
@@ -17,22 +18,26 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.decide.shares import DEPLOYMENT, STATE
+from orgshare.copies import Copies, recovered_copies
+from orgshare.decide.shares import STATE
 from orgshare.errors import ConfigurationError
 from orgshare.ledger import Entry, Ledger
+from orgshare.observe.images import list_images
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
 from orgshare.ports import Cloud
 from orgshare.record.state import ShardState, State
-from orgshare.words import NOBODY, ResourceShare, Shard
+from orgshare.words import DEPLOYMENT, NOBODY, ResourceShare, Shard
 
 
 class Recovered(Struct, frozen=True):
-    """What was found again: shares and rows in them that the state did not know, and shares that are not there."""
+    """What was found again: shares and rows in them that the state did not know, and shares that are not there; and
+    copies of images."""
 
     shares: int = 0
     rows: int = 0
     gone: int = 0
+    copies: int = 0
 
 
 def known_shares(state: State) -> Mapping[Shard, frozenset[str]]:
@@ -71,9 +76,31 @@ def identity_of(shares: Mapping[Shard, tuple[ResourceShare, ...]]) -> str:
     return next(iter(of), "")
 
 
-def recover(state: State, shares: Mapping[Shard, tuple[ResourceShare, ...]], *, run: str, now: datetime) -> Recovered:
-    """Let the state know every row of these shares that were made for it. Raises ``Busy`` where another run writes."""
-    found = Recovered()
+def copies_for(policy: Policy, cloud: Cloud, now: datetime) -> Mapping[Shard, Copies]:
+    """The copies of images that were made for a deployment, in the regions that its rules copy to. Raises
+    ``VendorError`` or ``IncompleteRead``."""
+    found = {}
+    for owner in policy.owners:
+        for region in owner.regions if owner.regions is not None else cloud.regions(owner.account):
+            if policy.copying_to(owner.account, region):
+                shard = Shard("ecs", owner.account, region)
+                images = list_images(cloud.ecs_images(shard), shard)
+                ours = (image for image in images if (DEPLOYMENT, policy.deployment) in image.tags)
+                found[shard] = recovered_copies(ours, now)
+    return found
+
+
+def recover(
+    state: State,
+    shares: Mapping[Shard, tuple[ResourceShare, ...]],
+    copies: Mapping[Shard, Copies],
+    *,
+    run: str,
+    now: datetime,
+) -> Recovered:
+    """Let the state know every row of these shares that were made for it, and these copies. Raises ``Busy`` where
+    another run writes."""
+    found = Recovered(copies=_recover_copies(state, copies, run=run))
     for shard, of_shard in sorted(shares.items()):
         before = state.read(shard)
         there = frozenset(share.id for share in of_shard)
@@ -81,8 +108,21 @@ def recover(state: State, shares: Mapping[Shard, tuple[ResourceShare, ...]], *, 
         after, new = _with_rows(before, ours, there, now)
         if after != before.ledger:
             state.write(shard, before, after, run=run)
-        found = Recovered(found.shares + new.shares, found.rows + new.rows, found.gone + new.gone)
+        found = replace(found, shares=found.shares + new.shares, rows=found.rows + new.rows, gone=found.gone + new.gone)
     return found
+
+
+def _recover_copies(state: State, copies: Mapping[Shard, Copies], *, run: str) -> int:
+    """Let the state know these copies; how many it did not know."""
+    number = 0
+    for shard, found in sorted(copies.items()):
+        before = state.read(shard)
+        known = before.ledger.copies
+        new = {s: copy for s, copy in found.items() if s not in known or known[s].state != "made"}
+        if new:
+            state.write(shard, before, before.ledger.with_copies({**known, **new}), run=run)
+        number += len(new)
+    return number
 
 
 def _with_rows(

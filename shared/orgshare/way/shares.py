@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from orgshare.decide.plan import Change, Finding, Pending, Refusal, first_accounts
 from orgshare.decide.refusals import reason_of_setback, remedy_of
-from orgshare.decide.shares import AUDIENCE, DEPLOYMENT, STATE, Joining
+from orgshare.decide.shares import AUDIENCE, STATE, Joining
 from orgshare.errors import ENDS_WORK, NotPermitted, OrgshareError, Refused, VendorError
 from orgshare.execute.associating import ShareOutcome, associate, create_share, disassociate, unknown_rows
 from orgshare.ledger import Ledger
@@ -26,7 +26,7 @@ from orgshare.record.lease import Lease
 from orgshare.record.ownership import associations_intended, associations_recorded, creation_recorded
 from orgshare.way.planning import Planned
 from orgshare.way.runtime import Runtime
-from orgshare.words import NOBODY, Shard, is_account
+from orgshare.words import DEPLOYMENT, NOBODY, Shard, is_account
 
 LONGEST_NAME = 50
 """Characters of a share's name.

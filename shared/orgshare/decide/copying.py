@@ -1,0 +1,154 @@
+"""Which images are copied to a region now, and which are not and why. Pure, like everything here.
+
+A rule that copies asks for one copy of each image that it selects. Where there is one, whoever made it, there is
+nothing to do; where there was one, a person removed it, and it stays removed.
+
+What can go wrong is a second copy, which costs money and which nobody asked for. So nothing is copied unless all images
+of the region were listed, and a copy that was meant to be made and is not to be seen is asked for with the token of
+the first try.
+
+https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-copyimage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from orgshare.copies import Copy, copies_there, copy_tag, is_copy, settle_copies, tags_of_copy
+from orgshare.decide.audience import Resolved
+from orgshare.decide.facts import Copying, Facts
+from orgshare.decide.plan import Change, Finding, Pending
+from orgshare.decide.refusals import refused_as_it_is
+from orgshare.decide.selection import Selector
+from orgshare.ledger import Ledger, copy_key
+from orgshare.policy.model import MODES
+from orgshare.words import Image, Incomplete, Shard
+
+AT_ONCE = 5
+"""Copies that are made at once into a region; the vendor lets more wait in a queue of its own."""
+
+MOST_TAGS = 20
+"""Tags that a copy can be given, two of ours among them."""
+
+UNDER_WAY = ("Creating", "Waiting")
+
+
+class CopyDecision(Struct, frozen=True, kw_only=True):
+    """What is copied into one shard: the ``changes`` with their ``sources``, and what is said of the others."""
+
+    changes: tuple[Change, ...] = ()
+    sources: Mapping[str, Image] = MappingProxyType({})
+    pending: tuple[Pending, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
+
+
+def decide_copies(facts: Facts, audiences: tuple[Resolved, ...], select: Selector) -> Mapping[Shard, CopyDecision]:
+    """Decide for every shard that images are copied to."""
+    return {
+        shard: _decide(facts, audiences, select, shard, facts.ledgers.get(shard, Ledger()), copying)
+        for shard, copying in sorted(facts.copying.items())
+    }
+
+
+def _decide(
+    facts: Facts,
+    audiences: tuple[Resolved, ...],
+    select: Selector,
+    shard: Shard,
+    ledger: Ledger,
+    copying: Copying,
+) -> CopyDecision:
+    copies = settle_copies(ledger.copies, copying.there)
+    marked = copies_there(copying.there)
+    by_id = {image.id: image for image in copying.there}
+    free = AT_ONCE - sum(is_copy(image) and image.status in UNDER_WAY for image in copying.there)
+    changes: list[Change] = []
+    pending: list[Pending] = []
+    findings: list[Finding] = []
+    incomplete: list[Incomplete] = []
+    for source in sorted(copying.sources, key=lambda image: image.id):
+        names = _copied_by(facts, audiences, select(source), shard.region)
+        if not names or is_copy(source):
+            continue
+        copy = copies.get(source.id)
+        there = by_id.get(copy.id) if copy is not None else None
+        there = there or marked.get(copy_tag(source)[1])
+        if there is not None or (copy is not None and copy.state != "intended"):
+            findings += _about(source, shard, copy, there)
+            continue
+        if source.id in copying.unsure:
+            why = f"{source.id}: it is not copied to {shard.region}: {copying.unsure[source.id]}"
+            incomplete.append(Incomplete("shard", str(shard), why))
+        elif why := _why_not(facts, audiences, source, shard, names, ledger):
+            findings.append(Finding("not-copied", source.id, "", f"it is not copied to {shard.region}: {why}"))
+        elif source.status != "Available":
+            status = f"copied to {shard.region} when it is Available"
+            pending.append(Pending("", source.id, status, ""))
+        elif len(changes) >= free:
+            status = f"waits to be copied to {shard.region}: {AT_ONCE} copies are made there at once"
+            pending.append(Pending("", source.id, status, ""))
+        else:
+            why = f"copied from {source.region} to {shard.region}"
+            changes.append(Change(action="copy", shard=shard, images=(source.id,), rules=names, why=why))
+    chosen = {change.images[0] for change in changes}
+    return CopyDecision(
+        changes=tuple(changes),
+        sources={source.id: source for source in copying.sources if source.id in chosen},
+        pending=tuple(pending),
+        findings=tuple(findings),
+        incomplete=tuple(incomplete),
+    )
+
+
+def _copied_by(facts: Facts, audiences: tuple[Resolved, ...], rules: Iterable[int], region: str) -> tuple[str, ...]:
+    """The rules that copy an image to a region; one that only observes, or rests on something unknown, copies
+    nothing."""
+    shown = facts.policy.mode == "observe"
+    return tuple(
+        audience.rule.name
+        for audience in (audiences[index] for index in rules)
+        if region in audience.rule.copy_to and not audience.frozen and (shown or audience.rule.mode != MODES[0])
+    )
+
+
+def _about(source: Image, shard: Shard, copy: Copy | None, there: Image | None) -> Iterable[Finding]:
+    """What a person should know of an image that was copied already."""
+    if there is None:
+        if copy is not None and copy.state == "gone":
+            why = f"its copy {copy.id} in {shard.region} was removed; it is not copied again"
+            yield Finding("copy-removed", source.id, "", f"{why} until «orgshare retire {source.id} --undo»")
+        return
+    if there.status in ("CreateFailed", "UnAvailable"):
+        why = f"its copy {there.id} in {shard.region} has the status {there.status}; delete it"
+        yield Finding("not-copied", source.id, "", f"{why}, then «orgshare retire {source.id} --undo»")
+    if copy is None:
+        why = f"{there.id} in {shard.region} says that it is a copy of it, but nobody here made it"
+        remedy = f"«orgshare init --recover» takes it over; or take the tag {copy_tag(source)[0]} off"
+        yield Finding("not-copied", source.id, "", f"{why}, so it is neither shared like it nor made again; {remedy}")
+
+
+def _why_not(
+    facts: Facts, audiences: tuple[Resolved, ...], source: Image, shard: Shard, names: tuple[str, ...], ledger: Ledger
+) -> str:
+    """Why an image cannot be copied; empty if nothing stands against it. One that is still being made may be copied
+    later."""
+    reason = refused_as_it_is(source)
+    if reason is not None and reason[0] != "not-available":
+        return reason[1]
+    if source.encrypted:
+        authorizing = any(a.rule.encrypted == "authorize" for a in audiences if a.rule.name in names)
+        if not authorizing:
+            return "it is encrypted, and no rule that copies it says encrypted: authorize, so nobody would get the copy"
+        if shard.region not in dict(facts.policy.owner(shard.owner).kms_keys):
+            return f"it is encrypted, and kms_keys of owner {shard.owner} names no key there"
+    number = len(tags_of_copy(source, facts.policy.deployment))
+    if number > MOST_TAGS:
+        return f"with the two tags of a copy it would have {number}, and {MOST_TAGS} are allowed: take some off"
+    setback = ledger.setbacks.get(copy_key(source.id))
+    if setback is not None and setback.waits(facts.now):
+        return f"the cloud said {setback.code}: {setback.why}; tried again after {setback.again():%Y-%m-%d %H:%M} UTC"
+    return ""

@@ -1,0 +1,174 @@
+"""Copies at the command line: what a plan says of them, and how they are retired, deleted and wanted back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Shell
+from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, world
+from tests.way.test_copies import MADE_IN, copies, copy_of, of
+
+Make = Callable[..., Shell]
+DELETED = f"deleted, it was the copy in {OTHER_REGION}"
+
+
+@pytest.fixture
+def run(shell: Make) -> Shell:
+    """Three images with a copy each; images and copies are shared with two accounts."""
+    made = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    assert made("apply", "--yes").status == 3
+    made.trial.cloud.advance(MADE_IN + 1)
+    assert made("apply", "--yes").status == 0
+    return made
+
+
+def approve_all(run: Shell) -> None:
+    for hold in run("holds", "--json").json["held"]:
+        assert run("approve", hold["id"]).status == 0
+
+
+def everything(run: Shell) -> dict[str, set[str]]:
+    return {image: accounts for image, accounts in run.trial.access().items() if image != "m-gold"}
+
+
+def test_a_plan_names_what_is_copied_where_and_a_run_names_the_copies(shell: Make) -> None:
+    """By the region that they come to, with the rule that asks for them."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    planned = run("plan")
+    assert planned.lines[2] == f"copies to {OTHER_REGION}, owner {OWNER} images"
+    assert planned.lines[3:6] == [f"  +  m-{n:<6}  {n:<6}  golden" for n in ("bronze", "gold", "silver")]
+    rows = [c for c in run("plan", "--json").json["changes"] if c["action"] == "copy"]
+    assert [(c["region"], c["images"], c["targets"]) for c in rows] == [
+        (OTHER_REGION, [f"m-{n}"], []) for n in ("bronze", "gold", "silver")
+    ]
+    applied = run("apply", "--yes", "--json")
+    assert applied.status == 3, "copies are under way"
+    done = [c for c in applied.json["done"] if c["action"] == "copy"]
+    assert [c["targets"] for c in done] == [[copy_of(run.trial, c["images"][0])] for c in done]
+    assert {p["entity"] for p in applied.json["pending"]} == set(copies(run.trial))
+
+
+def test_who_asks_about_a_copy_is_told_of_what_it_is_one(run: Shell) -> None:
+    """And that it is shared like it."""
+    copy = copy_of(run.trial, "m-gold")
+    said = run("explain", copy, A)
+    assert said.lines[0] == "YES"
+    assert f"copy      of m-gold in {REGION}, and shared like it" in said.out
+
+
+def test_retiring_an_image_leaves_its_copies_alone(run: Shell) -> None:
+    """They are in use elsewhere, and images of their own."""
+    before = everything(run)
+    run("retire", "m-gold", "--yes")
+    approve_all(run)
+    assert run("retire", "m-gold", "--yes").status == 0
+    assert run("apply", "--yes").status == 0
+    assert (run.trial.access()["m-gold"], everything(run)) == (set(), before)
+
+
+def test_retiring_an_image_with_its_copies_deletes_them_once_nobody_has_them(run: Shell) -> None:
+    """The guard holds first; approved, the same command takes them from everybody and deletes them."""
+    copy = copy_of(run.trial, "m-gold")
+    first = run("retire", "m-gold", "--copies", "--yes", "--json")
+    assert first.status == 3
+    (row,) = first.json["copies"]
+    assert (row["image"], row["region"], row["deleted"]) == (copy, OTHER_REGION, False)
+    assert "held as h-" in row["why"]
+    assert run.trial.access()[copy] == {A, B}
+    approve_all(run)
+    second = run("retire", "m-gold", "--copies", "--yes")
+    assert (second.status, second.lines[-1]) == (0, f"{copy}: {DELETED}")
+    assert copy not in run.trial.cloud.world().images
+    assert run.trial.access()["m-gold"] == set()
+    assert len(copies(run.trial)) == 2
+    assert run("apply", "--yes").status == 0
+    assert len(copies(run.trial)) == 2
+
+
+def test_what_was_retired_with_its_copies_is_copied_and_shared_again_when_that_is_undone(run: Shell) -> None:
+    """One copy again, with everybody who is wanted."""
+    run("retire", "m-gold", "--copies", "--yes")
+    approve_all(run)
+    run("retire", "m-gold", "--copies", "--yes")
+    undone = run("retire", "m-gold", "--undo", "--yes", "--json")
+    assert (undone.status, undone.json["retired"]["copied_again"]) == (0, [OTHER_REGION])
+    run("apply", "--yes")
+    run.trial.cloud.advance(MADE_IN + 1)
+    run("apply", "--yes")
+    assert run.trial.access()["m-gold"] == run.trial.access()[copy_of(run.trial, "m-gold")] == {A, B}
+    assert run("plan").status == 0
+
+
+def test_undoing_before_anything_was_deleted_lets_the_copies_be_shared_again(run: Shell) -> None:
+    """The marks of the copies go with that of the image."""
+    run("retire", "m-gold", "--copies", "--yes")
+    assert run("retire", "m-gold", "--undo", "--yes").status == 0
+    assert run("plan").status == 0
+    assert run.trial.access()[copy_of(run.trial, "m-gold")] == {A, B}
+
+
+def test_a_copy_that_somebody_else_shared_is_not_deleted(run: Shell) -> None:
+    """It is said who has it."""
+    copy = copy_of(run.trial, "m-gold")
+    run.trial.grant_by_hand(copy, STRANGER)
+    run("retire", "m-gold", "--copies", "--yes")
+    approve_all(run)
+    ran = run("retire", "m-gold", "--copies", "--yes")
+    assert ran.lines[-1].startswith(f"{copy}: not deleted: account {STRANGER}")
+    assert run.trial.access()[copy] == {STRANGER}
+
+
+def test_copies_outlive_their_image_and_can_still_be_retired_by_its_name(run: Shell) -> None:
+    """Even when the image itself was deleted."""
+    copy = copy_of(run.trial, "m-gold")
+    run.trial.patch(grants={"m-gold": []})
+    run.trial.patch(images={"m-gold": None})
+    run("retire", "m-gold", "--copies", "--yes")
+    approve_all(run)
+    run("retire", "m-gold", "--copies", "--yes")
+    assert copy not in run.trial.cloud.world().images
+    assert len(copies(run.trial)) == 2
+
+
+def test_an_image_without_copies_says_so(shell: Make) -> None:
+    """And is retired all the same."""
+    run = shell()
+    run("apply", "--yes")
+    run("retire", "m-gold", "--copies", "--yes")
+    approve_all(run)
+    ran = run("retire", "m-gold", "--copies", "--yes")
+    assert (ran.status, ran.lines[-1]) == (0, "m-gold: no copy of it is known")
+
+
+def test_a_deployment_that_observes_deletes_no_copy(run: Shell) -> None:
+    """Nor does it write that the image is retired."""
+    run.trial.write_policy(of(mode="observe"))
+    ran = run("retire", "m-gold", "--copies", "--yes")
+    assert "mode observe deletes nothing" in ran.out
+    assert len(copies(run.trial)) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("m-gold", "--copies", "--undo"), ("--shard", f"ecs/{OWNER}/{REGION}", "--copies")],
+    ids=["undo", "shard"],
+)
+def test_copies_go_with_retiring_an_image_only(run: Shell, arguments: tuple[str, ...]) -> None:
+    """Any other use is a mistake that changes nothing."""
+    before = run.trial.access()
+    assert run("retire", *arguments, "--yes").status == 2
+    assert run.trial.access() == before
+
+
+def test_a_state_that_was_lost_knows_its_copies_again_after_recovering(run: Shell) -> None:
+    """They are found by their tags, and none is made twice."""
+    for path in sorted((run.trial.folder / "state").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    recovered: Any = run("init", "--recover", "--json")
+    assert (recovered.status, recovered.json["recovered"]["copies"]) == (0, 3)
+    run("apply", "--yes")
+    assert len(copies(run.trial)) == 3
+    assert run("plan").status == 0
