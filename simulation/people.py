@@ -8,7 +8,7 @@ from typing import Any
 from localcloud import LocalCloud
 from localcloud.world import WorldError, world_document
 from simulation.oracle import Oracle, Snapshot
-from simulation.stories import OWNER, PARTNER, Step
+from simulation.stories import OWNER, PARTNER, Step, desk
 
 
 class People:
@@ -53,7 +53,7 @@ class People:
             return self._of_member(step)
         if kind.endswith("-folder"):
             return self._of_folder(step)
-        if kind.endswith("-image") or kind == "image-status":
+        if kind.endswith("-image") or kind in ("image-status", "new-desk"):
             return self._of_image(step)
         if kind == "sharing":
             return [{"directory": {"sharing_enabled": step["enabled"]}}]
@@ -118,8 +118,16 @@ class People:
             row = {"owner": OWNER, "region": step["region"], "name": f"{image[2:]}-o", "status": step["status"],
                    "tags": {"share": step["share"]}}  # fmt: skip
             return [{"images": {image: row}}]
+        if kind == "new-desk":
+            if image in world.images or not self._setting["desktops"]:
+                return None
+            more = {"status": step["status"], "encryption": step["encryption"]}
+            return [{"images": {image: desk(image[2:].replace("new", ""), OWNER, step["region"], **more)}}]
         if image not in world.images:
             return None
+        if kind == "delete-image" and world.images[image].service == "eds":
+            # That service deletes nothing that is shared.
+            return [{"grants": {image: None}}, {"wait": 1}, {"images": {image: None}}]
         if kind == "delete-image":
             return [{"images": {image: None}, "grants": {image: None}}] if len(world.images) > 2 else None
         if kind == "image-status":
@@ -135,6 +143,8 @@ class People:
         if kind == "grant":
             image, account = step["image"], step["account"]
             if image not in world.images or account in grants.get(image, ()) or account not in world.accounts():
+                return None
+            if world.images[image].service == "eds" and not self._takes_more(image):
                 return None
             return [{"grants": {image: [*grants.get(image, ()), account]}}]
         if kind in ("revoke", "regrant"):
@@ -173,6 +183,19 @@ class People:
             }
             return [{"resource_shares": {share: kept}}]
         raise ValueError(f"no step {kind} of people, such as a join of {PARTNER}")
+
+    def _takes_more(self, image: str) -> bool:
+        """Whether Elastic Desktop Service would let its owner share an image once more."""
+        world = self._cloud.world()
+        wanted, scope = world.images[image], world.quotas.eds_shares_per
+        used = sum(
+            len(accounts)
+            for other, accounts in world.grants.items()
+            if (row := world.images.get(other)) is not None
+            and (row.service, row.owner) == ("eds", wanted.owner)
+            and (scope == "account" or other == image or (scope == "region" and row.region == wanted.region))
+        )
+        return wanted.encryption == "none" and wanted.status == "Available" and used < world.quotas.eds_shares
 
 
 def _members(rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ A_CALL = 0.05
 ROUNDS = 16
 WRITES = (
     "ModifyImageSharePermission",
+    "ModifyImagePermission",
     "CreateResourceShare",
     "AssociateResourceShare",
     "DisassociateResourceShare",
@@ -184,6 +185,7 @@ class _Performance:
         faults = [*more, *self._faults]
         self._cloud.patch({"faults": faults})
         self.oracle.lying = frozenset(f["operation"] for f in faults if is_silent(f["operation"], f["kind"]))
+        self.oracle.failing = frozenset(f["operation"] for f in faults)
 
     def _decide(self, step: Step) -> bool:
         """A person approves, rejects, pauses or resumes, as the command line does it."""
@@ -388,12 +390,12 @@ class _Performance:
             {
                 "faults": [],
                 "delays": dict.fromkeys(("association", "coverage", "membership", "share", "image"), 0),
-                "quotas": {"accounts_per_image": 50},
+                "quotas": {"accounts_per_image": 50, "eds_shares_per": self._story.setting["desk_scope"]},
                 "switches": {"deprecated_removal": "ok"},
                 "directory": {"sharing_enabled": True},
             }
         )
-        self.oracle.lying = frozenset()
+        self.oracle.lying = self.oracle.failing = frozenset()
         self._clock.advance(3600)
         self._people.images_become_available()
         self._deployment.decided_by_person({"kind": "resume"})
@@ -454,6 +456,8 @@ class _Performance:
                 taken["folders"] = [f for f in taken["folders"] if f in world.parents]
         for rule in edited["rules"]:
             rule.pop("mode", None)
+            if "eds" in rule["images"].get("service", "") and rule["channel"] == "directory":
+                rule["channel"] = "auto"
         if any(rule["channel"] == "directory" for rule in edited["rules"]):
             edited["safety"] = {k: v for k, v in edited["safety"].items() if k not in ("grace", "on_leave")}
         return edited

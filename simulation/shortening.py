@@ -87,7 +87,15 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
 
 
 def _simpler_settings(setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    plain: dict[str, Any] = {"store": "memory", "owners": 1, "regions": 1, "crowd": 0, "quota": 50}
+    plain: dict[str, Any] = {
+        "store": "memory",
+        "owners": 1,
+        "regions": 1,
+        "crowd": 0,
+        "quota": 50,
+        "desktops": 0,
+        "desks_given": 0,
+    }
     for key, value in plain.items():
         if setting[key] != value:
             yield {**setting, key: value}

@@ -29,6 +29,10 @@ SPARE = ("fd-new1", "fd-new2")
 IMAGES = ("m-gold", "m-silver", "m-bronze")
 FAR_IMAGES = ("m-far1", "m-far2", "m-far3")
 OTHER_IMAGES = ("m-own1", "m-own2", "m-own3")
+DESKS = ("m-desk1", "m-desk2")
+FAR_DESK, OTHER_DESK, SECRET_DESK, THEIR_DESK = "m-desk3", "m-desk4", "m-desk5", "m-desk6"
+"""Images of Elastic Desktop Service: of the owner in either region, of another owner, encrypted, received."""
+
 SETTLE = 16 * 60
 
 AUDIENCES: tuple[dict[str, Any], ...] = (
@@ -60,6 +64,17 @@ SELECTIONS: tuple[dict[str, Any], ...] = (
     {"name": "*o*"},
     {"tags": {"share": "org"}, "region": REGION},
 )
+DESK_SELECTIONS: tuple[dict[str, Any], ...] = (
+    {"service": "eds", "name": "desk*"},
+    {"service": "eds", "name": "desk*"},
+    {"service": "eds", "ids": ["m-desk2", "m-desk3"]},
+    {"service": "eds", "ids": ["m-desk2", "m-desk4"]},
+    {"service": "eds", "name": "*", "region": REGION},
+    {"service": ["ecs", "eds"], "name": ["*o*", "desk*"]},
+)
+SCOPES = ("account", "region", "image")
+"""Within what the quota of Elastic Desktop Service is counted: over all regions, in each, or for each image."""
+
 WIDE = {"lost_pairs": 10**6, "lost_percent": 100, "departed": {"accounts": 10**6, "percent": 100}, "window": "24h"}
 LIMITS: tuple[dict[str, Any], ...] = (
     WIDE,
@@ -97,6 +112,9 @@ SWITCHES: Mapping[str, tuple[Any, ...]] = {
     "disk_encryption_shown": (False, True),
     "aliyun_id": ("string", "number"),
     "bucket_elsewhere": ("AccessDenied", "PermanentRedirect"),
+    "eds_beyond_cap": ("first", "ignored", "error"),
+    "eds_several_at_once": ("accepted", "refused"),
+    "eds_received_type": ("CUSTOM", "SHARED"),
 }
 """Every switch of the local cloud and its positions."""
 
@@ -115,10 +133,13 @@ CALLS = (
     "*", "ecs:ModifyImageSharePermission", "resourcesharing:AssociateResourceShare",
     "resourcesharing:DisassociateResourceShare", "resourcesharing:CreateResourceShare", "ecs:*",
 )  # fmt: skip
+DESK_READS = ("ecd:DescribeImages", "ecd:DescribeImagePermission", "ecd:DescribeImagePermission")
+DESK_CALLS = ("ecd:ModifyImagePermission", "ecd:*")
 PLACES = tuple(
     f"{when} {place}"
     for place in (
         "ecs:ModifyImageSharePermission",
+        "ecd:ModifyImagePermission",
         "resourcesharing:CreateResourceShare",
         "resourcesharing:AssociateResourceShare",
         "resourcesharing:DisassociateResourceShare",
@@ -141,7 +162,8 @@ Step = dict[str, Any]
 
 def is_silent(operation: str, fault: str) -> bool:
     """Whether a list does not show that it lies: an empty one never does, a short one where it has no total."""
-    return fault == "empty-list" or (fault == "truncated-page" and _by_token(operation))
+    without_total = _by_token(operation) or operation.startswith("ecd:")
+    return fault == "empty-list" or (fault == "truncated-page" and without_total)
 
 
 def _by_token(operation: str) -> bool:
@@ -187,6 +209,8 @@ def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         images |= {name: _image(name, OWNER, FAR) for name in FAR_IMAGES}
     if setting["owners"] > 1:
         images |= {name: _image(name, OWNER_2, REGION) for name in OTHER_IMAGES}
+    if setting["desktops"]:
+        images |= _desks(setting)
     document: dict[str, Any] = {
         "directory": {
             "id": "rd-story",
@@ -206,7 +230,12 @@ def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         },
         "images": images,
         "regions": [REGION, FAR],
-        "quotas": {"accounts_per_image": setting["quota"]},
+        "grants": _desks_given(setting) if setting["desktops"] else {},
+        "quotas": {
+            "accounts_per_image": setting["quota"],
+            "eds_shares": setting["desk_quota"],
+            "eds_shares_per": setting["desk_scope_meant"],
+        },
         "delays": setting["delays"],
         "switches": setting["switches"],
     }
@@ -222,19 +251,49 @@ def _image(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
     return {**row, **more}
 
 
+def desk(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
+    """An image of Elastic Desktop Service, as a world has it."""
+    return {"service": "eds", "owner": owner, "region": region, "name": name, **more}
+
+
+def _desks(setting: Mapping[str, Any]) -> dict[str, Any]:
+    desks = {name: desk(name[2:], OWNER, REGION) for name in DESKS}
+    desks |= {SECRET_DESK: desk("desk5", OWNER, REGION, encryption="cmk"), THEIR_DESK: desk("desk6", E, REGION)}
+    if setting["regions"] > 1:
+        desks[FAR_DESK] = desk("desk3", OWNER, FAR)
+    if setting["owners"] > 1:
+        desks[OTHER_DESK] = desk("desk4", OWNER_2, REGION)
+    return desks
+
+
+def _desks_given(setting: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What people gave before the story begins, as far as there are places."""
+    given = {THEIR_DESK: [OWNER]}
+    if setting["desks_given"]:
+        given[DESKS[0]] = [A, STRANGER][: setting["desk_quota"]]
+    return given
+
+
+def quotas_of(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """The quotas of an owner, as the policy has them."""
+    return {
+        "accounts_per_image": setting["quota"],
+        "eds_shares": setting["desk_quota"],
+        "eds_shares_per": setting["desk_scope"],
+    }
+
+
 def policy_of(setting: Mapping[str, Any]) -> dict[str, Any]:
     """The policy that a story begins with."""
     regions = [REGION, FAR][: setting["regions"]]
-    owners: list[dict[str, Any]] = [
-        {"account": OWNER, "regions": regions, "quotas": {"accounts_per_image": setting["quota"]}}
-    ]
+    owners: list[dict[str, Any]] = [{"account": OWNER, "regions": regions, "quotas": quotas_of(setting)}]
     if setting["owners"] > 1:
         owners.append(
             {
                 "account": OWNER_2,
                 "regions": [REGION],
                 "role": f"acs:ram::{OWNER_2}:role/orgshare",
-                "quotas": {"accounts_per_image": setting["quota"]},
+                "quotas": quotas_of(setting),
             }
         )
     return {
@@ -269,12 +328,13 @@ class _Author:
         self._seed = seed
         self._random = Random(f"story {seed}")
         self._made = 0
+        self._desktops = "ecd:" in self._favourite() or self._random.random() < 0.3
 
     def story(self) -> Story:
         random = self._random
         setting = self._setting()
         steps: list[Step] = [self._run(plain=random.random() < 0.6)]
-        if "Create" in self._favourite() or "Associate" in self._favourite():
+        if any(one in self._favourite() for one in ("Create", "Associate", "ecd:", "ecs:")):
             steps[0]["runs"][0] |= {"dies": 1, "at": self._favourite()}
         if random.random() < 0.8:
             steps += [_wait(SETTLE), self._run(plain=True)]
@@ -295,12 +355,18 @@ class _Author:
         said = random.random() < 0.4
         nests = switches["nested_folder_targets"]
         crowded = random.random() < 0.12
+        scope = self._one((*SCOPES, "account"))
         return {
             "store": "oss" if self._seed % 10 == 0 else "memory",
             "owners": 2 if random.random() < 0.12 else 1,
             "regions": 2 if random.random() < 0.35 else 1,
             "crowd": len(CROWD) if crowded else 0,
             "quota": 50 if crowded else self._one((50, 50, 50, 3)),
+            "desktops": int(self._desktops),
+            "desk_quota": self._one((2, 4, 6, 9, 50)),
+            "desk_scope": scope,
+            "desks_given": random.randrange(2),
+            "desk_scope_meant": self._one(SCOPES) if random.random() < 0.1 else scope,
             "nested": ("yes" if nests else "no") if said else "unknown",
             "delays": {
                 "association": self._one((0, 90)),
@@ -321,12 +387,35 @@ class _Author:
                 "name": f"rule-{place}",
                 "images": self._one(SELECTIONS),
                 "audience": self._one(AUDIENCES),
-                "channel": self._one(CHANNELS),
+                "channel": self._channel(),
             }
             if modes and self._random.random() < 0.1:
                 rule["mode"] = "add"
             rules.append(rule)
+        if self._desktops and self._random.random() < 0.9:
+            rules.append(
+                {
+                    "name": "desks",
+                    "images": self._one(DESK_SELECTIONS),
+                    "audience": self._one(AUDIENCES),
+                    "channel": self._one(("auto", "direct")),
+                }
+            )
         return rules
+
+    def _channel(self) -> str:
+        """The channel of a rule, which is the one by which most runs of this story die if they do at such a call."""
+        channel = self._one(CHANNELS)
+        favourite = self._favourite()
+        if self._random.random() < 0.7 and "resourcesharing:" in favourite:
+            return "directory"
+        return "direct" if "ecs:" in favourite else str(channel)
+
+    def _reads(self) -> tuple[str, ...]:
+        return (*READS, *DESK_READS, *DESK_READS) if self._desktops else READS
+
+    def _calls(self) -> tuple[str, ...]:
+        return (*CALLS, *DESK_CALLS) if self._desktops else CALLS
 
     def _safety(self, *, careful: bool = True) -> dict[str, Any]:
         """Limits and habits; ``careful`` ones keep grants longer, which shares to the directory cannot."""
@@ -347,8 +436,8 @@ class _Author:
         """A few things that happen, and runs that may notice them."""
         random = self._random
         happening = [self._happening() for _ in range(random.choice((1, 1, 2)))]
-        if random.random() < 0.12:
-            happening.append({"kind": "fault", **_struck(self._one((*READS, *CALLS)), self._one(FAULTS),
+        if random.random() < 0.15:
+            happening.append({"kind": "fault", **_struck(self._one((*self._reads(), *self._calls())), self._one(FAULTS),
                                                          random.randint(1, 4))})  # fmt: skip
         steps = happening
         if random.random() < 0.3:
@@ -375,7 +464,10 @@ class _Author:
         if "delete" in self._favourite():
             # Signals beside a shard are deleted by whoever finds them after another run held it.
             runs[0] |= {"runs": [dict(runs[0]["runs"][0]) for _ in range(3)], "turns": self._seed, "pace": 0.4}
-        return [self._edit(), runs[0], {"kind": "approve"}, runs[1], _wait(self._one((120, SETTLE)))]
+        edit = self._edit()
+        if "Disassociate" in self._favourite():
+            edit = {"kind": "policy", "what": "audience", "number": 0, "audience": self._one(AUDIENCES)}
+        return [edit, runs[0], {"kind": "approve"}, runs[1], _wait(self._one((120, SETTLE)))]
 
     def _favourite(self) -> str:
         """The place where most runs of this story die: each has its own, so that all are tried."""
@@ -396,6 +488,7 @@ class _Author:
                          "parent": self._one(("root", "fd-prod"))}),
             (1, lambda: {"kind": "delete-folder", "folder": self._one(("fd-south", "fd-test", *SPARE))}),
             (2, self._new_image),
+            (2 if self._desktops else 0, self._new_desk),
             (1, lambda: {"kind": "image-status", "image": self._image(),
                          "status": self._one(("Deprecated", "Available"))}),
             (1, lambda: {"kind": "delete-image", "image": self._image()}),
@@ -408,7 +501,7 @@ class _Author:
             (1, lambda: {"kind": "unshare", "share": self._one(("rs-hand1", "rs-hand2"))}),
             (1, lambda: {"kind": "end-row", "number": self._random.randrange(8)}),
             (7, self._edit),
-            (1, lambda: {"kind": "pause", "shard": self._one((None, f"ecs/{OWNER}/{REGION}"))}),
+            (1, lambda: {"kind": "pause", "shard": self._one((None, f"ecs/{OWNER}/{REGION}", f"eds/{OWNER}/all"))}),
             (1, lambda: {"kind": "resume"}),
             (1, lambda: {"kind": "sharing", "enabled": self._one((True, False))}),
             (1, lambda: {"kind": "lose-events"}),
@@ -420,6 +513,8 @@ class _Author:
         return str(self._one(("root", *FOLDERS)))
 
     def _image(self) -> str:
+        if self._desktops and self._random.random() < 0.4:
+            return str(self._one((*DESKS, *DESKS, FAR_DESK, OTHER_DESK, "m-newdesk1")))
         return str(self._one((*IMAGES, *IMAGES, *FAR_IMAGES, "m-new1", "m-own1")))
 
     def _new_image(self) -> Step:
@@ -431,6 +526,20 @@ class _Author:
             "status": self._one(("Available", "Available", "Creating")),
             "share": self._one(("org", "org", "lab")),
         }
+
+    def _new_desk(self) -> Step:
+        self._made += 1
+        return {
+            "kind": "new-desk",
+            "image": f"m-newdesk{self._made}",
+            "region": self._one((REGION, REGION, FAR)),
+            "status": self._one(("Available", "Available", "Creating")),
+            "encryption": self._one(("none", "none", "cmk")),
+        }
+
+    def _number(self) -> int:
+        """The number of a rule; there may be none of it."""
+        return self._random.randrange(3 if self._desktops else 2)
 
     def _hand_share(self) -> Step:
         random = self._random
@@ -454,11 +563,11 @@ class _Author:
         if what == "rules":
             step["rules"] = self._rules(random.choice((1, 2, 2)), modes=True)
         elif what == "audience":
-            step |= {"number": random.randrange(2), "audience": self._one(AUDIENCES)}
+            step |= {"number": self._number(), "audience": self._one(AUDIENCES)}
         elif what == "channel":
-            step |= {"number": random.randrange(2), "channel": self._one(("auto", "directory", "direct"))}
+            step |= {"number": self._number(), "channel": self._one(("auto", "directory", "direct"))}
         elif what == "remove":
-            step["number"] = random.randrange(2)
+            step["number"] = self._number()
         elif what == "safety":
             step["safety"] = self._safety()
         elif what == "mode":
@@ -488,7 +597,7 @@ class _Author:
             if meanwhile:
                 step["meanwhile"] = meanwhile
         if random.random() < 0.25:
-            read, lie = self._one(READS), self._one((*LIES, "empty-list", "truncated-page"))
+            read, lie = self._one(self._reads()), self._one((*LIES, "empty-list", "truncated-page"))
             step["lie"] = _struck(read, lie, self._one((1, 1, 2)))
         return step
 
@@ -496,8 +605,10 @@ class _Author:
         random = self._random
         run: dict[str, Any] = {"start": self._one(("timer", "timer", "apply", "apply", "worker", "event"))}
         if run["start"] == "worker":
-            run["of"] = self._one(("shard", "account", "image"))
+            run["of"] = self._one(("shard", "account", "image", *(("desks",) if self._desktops else ())))
             run["account"], run["image"] = self._one(MEMBERS), self._one(IMAGES)
+            if self._desktops and random.random() < 0.5:
+                run["image"] = self._one(DESKS)
         if random.random() < 0.3:
             run["dies"] = random.randint(1, 14)
         elif random.random() < 0.2:
@@ -554,7 +665,7 @@ def _run_told(step: Step) -> str:
     for run in step["runs"]:
         text = {"timer": "a sweep by timer", "apply": "a sweep by hand", "event": "the next event"}.get(run["start"])
         if text is None:
-            text = f"a worker for {run['of']}" + {"shard": "", "account": f" {short(run['account'])}",
+            text = f"a worker for {run['of']}" + {"shard": "", "desks": "", "account": f" {short(run['account'])}",
                                                   "image": f" {run['image']}"}[run["of"]]  # fmt: skip
         if "at" in run:
             text += f" that dies {run['at']}"
@@ -584,6 +695,9 @@ _TELLING: Mapping[str, Callable[[Step], str]] = {
     "create-folder": lambda s: f"folder {s['folder']} is made in {s['parent']}",
     "delete-folder": lambda s: f"folder {s['folder']} is deleted, its members move up",
     "new-image": lambda s: f"image {s['image']} is made in {s['region']}, {s['status']}, share={s['share']}",
+    "new-desk": lambda s: (
+        f"desktop image {s['image']} is made in {s['region']}, {s['status']}, encryption {s['encryption']}"
+    ),
     "image-status": lambda s: f"image {s['image']} becomes {s['status']}",
     "delete-image": lambda s: f"image {s['image']} is deleted",
     "tag-image": lambda s: f"image {s['image']} gets the tag share={s['share']}",

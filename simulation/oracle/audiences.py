@@ -94,7 +94,7 @@ def audience(rule: Document, policy: Document, world: World, owner: str, today: 
 
 def selects(rule: Document, image_id: str, image: Document) -> bool:
     """Whether a rule is for an image."""
-    wanted = rule["images"]
+    wanted = {"service": "ecs", **rule["images"]}
     tags = image.get("tags", {})
     checks = {
         "service": lambda value: image.get("service", "ecs") in _many(value),
@@ -118,6 +118,21 @@ def in_regions(policy: Document, image: Document) -> bool:
         owner["account"] == image["owner"] and (owner["regions"] == "all" or image["region"] in owner["regions"])
         for owner in policy["owners"]
     )
+
+
+def desktop_places(policy: Document, world: World, image_id: str) -> tuple[int, frozenset[str]]:
+    """How many shares the policy has for a desktop image, and with which images it has them together."""
+    image = world.images[image_id]
+    rows = [owner for owner in policy["owners"] if owner["account"] == image["owner"]]
+    quotas = rows[0].get("quotas", {}) if rows else {}
+    scope = quotas.get("eds_shares_per", "account")
+    together = (
+        other
+        for other, row in world.images.items()
+        if row.get("service") == "eds" and row["owner"] == image["owner"]
+        if other == image_id or scope == "account" or (scope == "region" and row["region"] == image["region"])
+    )
+    return quotas.get("eds_shares", 50), frozenset(together)
 
 
 def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:

@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from simulation.oracle.audiences import Document, Pair, Pairs, World, rules_for, wanted_pairs, whole
+from simulation.oracle.audiences import (
+    Document,
+    Pair,
+    Pairs,
+    World,
+    desktop_places,
+    in_regions,
+    rules_for,
+    wanted_pairs,
+    whole,
+)
 
 SKEW = 1200.0
 """Seconds by which a vendor's clock may differ: a grant by hand so close to an intention of ours looks the same."""
@@ -25,6 +35,7 @@ EDGE = 120.0
 """Seconds about the edge of a window in which nobody can say on which side a loss lies."""
 
 ACCOUNTS_A_CALL, ENTITIES_A_CALL = 10, 5
+SHARING_IMAGES = (":ModifyImageSharePermission", ":ModifyImagePermission")
 DAY = 86_400.0
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
@@ -40,6 +51,8 @@ RULES = (
     "nothing while paused",
     "at most ten",
     "nothing into what is held",
+    "no more desktops than places",
+    "no encrypted desktop",
     "modes are kept",
     "grace is kept",
     "partners wait",
@@ -98,6 +111,10 @@ class _Run:
     """The direct grants without another channel when it began."""
     lied: bool = False
     """Whether lists lay when it began, and did not show it."""
+    misled: bool = False
+    """Whether lists lay at any moment of it so far, and did not show it."""
+    hindered: bool = False
+    """Whether anything failed that may have kept it from reading all."""
     last_request: int = 0
     wrote: bool = False
 
@@ -135,6 +152,10 @@ class Oracle:
         self.known: set[str] = set(self.world.members)
         self._looked_at: set[tuple[int, int]] = set()
         self._asked_for: dict[Pair, float] = {}
+        self._desktops: set[str] = set()
+        self._note_desktops()
+        self.failing: frozenset[str] = frozenset()
+        """Operations that are struck by any fault."""
         self.lying: frozenset[str] = frozenset()
         """Operations whose lists do not show that they lie: two such readings end an ownership rightly."""
 
@@ -146,11 +167,16 @@ class Oracle:
         self.left |= self.world.members.keys()
         self.known |= self.world.members.keys()
         self.world = World(document)
+        self._note_desktops()
         self.left -= self.world.members.keys()
         self._worlds.append((now, self.world))
         for run in self._runs.values():
             run.worlds.append(self.world)
             self._look(run.policy)
+
+    def _note_desktops(self) -> None:
+        """Images of Elastic Desktop Service, those that are gone too."""
+        self._desktops |= {image for image, row in self.world.images.items() if row.get("service") == "eds"}
 
     def policy_changed(self, policy: Document, *, now: float) -> None:
         """Somebody edited the policy: a run that is under way keeps the one that it began with."""
@@ -224,7 +250,10 @@ class Oracle:
         """A run got an answer."""
         self.sequence += 1
         if name in self._runs:
-            self._runs[name].last_request = self.sequence
+            run = self._runs[name]
+            run.last_request = self.sequence
+            run.misled |= bool(self.lying)
+            run.hindered |= bool(self.failing)
 
     def wrote(
         self, name: str, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot, *, now: float
@@ -237,6 +266,7 @@ class Oracle:
         self._check_writer(run, operation, place)
         self._check_pause(run, operation, place)
         self._check_gained(run, operation, params, before, after, now)
+        self._check_desktops(run, operation, params, before)
         self._check_absence(run, operation, params, before, now)
         self._check_lost(run, operation, before, after, now)
         self._note_owners(run, operation, params, before, after)
@@ -267,6 +297,7 @@ class Oracle:
                         times += [t for t in _moments(entry) if t not in times[-4:]]
             self._check_ownership()
             self._check_nothing_foreign(form)
+            self._check_no_foreign_desktop(form)
 
     # --- the rules
 
@@ -374,7 +405,7 @@ class Oracle:
 
         Where lists lie and do not show it, or a resource share reaches the account too, it may have seen nothing else.
         """
-        if not operation.endswith("ModifyImageSharePermission"):
+        if not operation.endswith(SHARING_IMAGES):
             return
         image = params.get("ImageId", "")
         for pair in sorted((image, value) for key, value in params.items() if key.startswith("AddAccount.")):
@@ -385,6 +416,43 @@ class Oracle:
                 self._wrong(
                     "absence needs proof", f"{run.name} grants {_told(pair)} again, which was there all the time"
                 )
+
+    def _check_desktops(self, run: _Run, operation: str, params: Mapping[str, str], before: Snapshot) -> None:
+        """Whether a run asks for more shares of desktop images than there are places, or for an encrypted one.
+
+        What counts is what it could know: all that we gave, as the state has it, and what others gave some time before
+        it began, in the regions that it reads. The call is looked at, not what came of it: the cloud may refuse it.
+        """
+        image = params.get("ImageId", "")
+        if not operation.endswith(":ModifyImagePermission") or image not in self.world.images:
+            return
+        there = _pairs(before.direct)
+        asked = {(image, value) for key, value in params.items() if key.startswith("AddAccount.")} - there
+        if not asked:
+            return
+        self.looked["no encrypted desktop"] += 1
+        if self.world.images[image].get("encryption", "none") != "none":
+            self._wrong("no encrypted desktop", f"{run.name} shares {image}, which is encrypted, {operation}")
+        if run.misled:
+            return
+        self.looked["no more desktops than places"] += 1
+        quota, together = desktop_places(run.policy, self.world, image)
+        used = {pair for pair in there if pair[0] in together and self._is_known_to(run, pair)}
+        if len(used) + len(asked) > quota:
+            text = f"{run.name} asks for {_told(min(asked))} and so for {len(used) + len(asked)} shares of {quota}"
+            self._wrong("no more desktops than places", text)
+
+    def _is_known_to(self, run: _Run, pair: Pair) -> bool:
+        """Whether a run that read all and was told no lies knows of a share of a desktop image."""
+        if pair in self.ours:
+            return True
+        shown = self._was_shown(pair, run)
+        return shown and not run.hindered and in_regions(run.policy, self.world.images[pair[0]])
+
+    def _was_shown(self, pair: Pair, run: _Run) -> bool:
+        """Whether what somebody gave by hand was there long enough before a run for any list to show it."""
+        made = self.by_hand.get(pair, run.began)
+        return made <= self._worlds[0][0] or made < run.began - SETTLED
 
     def _lies_in(self, run: _Run, image: str, target: str, now: float) -> bool:
         """Whether everybody whom a target reaches, today and tomorrow, is in the image's audience."""
@@ -530,7 +598,12 @@ class Oracle:
                 self._wrong("ours only", f"{run.name}: {operation} takes {row[1]} out of {row[0]}, put there by hand")
 
     def _looks_ours(self, pair: Pair, made: float) -> bool:
-        """Whether an intention of ours was written down so close to a grant by hand that they look the same."""
+        """Whether an intention of ours was written down so close to a grant by hand that they look the same.
+
+        Of a desktop image nothing says when it was shared, so there it is any intention that could not know better.
+        """
+        if pair[0] in self._desktops:
+            return pair in self.unclear
         return pair in self.unclear or any(
             abs(made - since) <= SKEW or since <= made <= since + DAY for since in self._intended.get(pair, ())
         )
@@ -543,7 +616,7 @@ class Oracle:
         for row in after.entities() - before.entities():
             self.our_rows[row] = (run.name, operation)
         # What was there by hand and is asked for again may look like ours from now on.
-        if operation.endswith("ModifyImageSharePermission"):
+        if operation.endswith(SHARING_IMAGES):
             image = params.get("ImageId", "")
             added = {(image, value) for key, value in params.items() if key.startswith("AddAccount.")}
             self.unclear |= added & self.by_hand.keys()
@@ -566,7 +639,16 @@ class Oracle:
     def _forget_what_lists_denied(self) -> None:
         """What two readings did not show is nobody's any more, though it is there."""
         for operations, rows, kind in (
-            (("ecs:DescribeImageSharePermission", "ecs:DescribeImages"), self.ours, "grants"),
+            (
+                (
+                    "ecs:DescribeImageSharePermission",
+                    "ecs:DescribeImages",
+                    "ecd:DescribeImagePermission",
+                    "ecd:DescribeImages",
+                ),
+                self.ours,
+                "grants",
+            ),
             (("resourcesharing:ListResourceShareAssociations", "ecs:DescribeImages"), self.our_rows, "shares"),
         ):
             lying = any({one, one.partition(":")[0] + ":*", "*"} & self.lying for one in operations)
@@ -594,6 +676,23 @@ class Oracle:
                 before = self._intended.get(pair)
                 if not before:
                     self._wrong("ours only", f"{_told(pair)} was granted by hand, and the state says that it is ours")
+
+    def _check_no_foreign_desktop(self, form: Document) -> None:
+        """The same for desktop images, of which no row says when it was shared: an entry owns whatever is there.
+
+        So none may be written down for what somebody else gave before the run began that writes, as far as it saw it.
+        """
+        run = self._runs.get((form.get("lease") or {}).get("run", ""))
+        for image, entries in form.get("grants", {}).items():
+            for account in entries if image in self._desktops else ():
+                pair = (image, account)
+                made = self.by_hand.get(pair)
+                if made is None or pair in self.unclear:
+                    continue
+                self.looked["ours only"] += 1
+                if run is not None and self._was_shown(pair, run) and not run.misled:
+                    self._wrong("ours only", f"{_told(pair)} was granted by hand, and the state says that it is ours")
+                self.unclear.add(pair)
 
     # --- reading the state
 
@@ -631,6 +730,8 @@ class Oracle:
         for _, world in reversed(self._worlds):
             image = image or world.images.get(params.get("ImageId", ""))
         if image is not None:
+            if image.get("service") == "eds":
+                return f"shards/eds/{image['owner']}/all"
             return f"shards/ecs/{image['owner']}/{image['region']}"
         after, before = snapshots
         made = sorted(after.places.keys() - before.places.keys())
