@@ -29,6 +29,17 @@ SPARE = ("fd-new1", "fd-new2")
 IMAGES = ("m-gold", "m-silver", "m-bronze")
 FAR_IMAGES = ("m-far1", "m-far2", "m-far3")
 OTHER_IMAGES = ("m-own1", "m-own2", "m-own3")
+SEALED = ("m-silver", "m-far1", "m-own1")
+"""Images that are encrypted with a key of their owner in stories that have such; "m-bronze" may be so, too."""
+
+BASE_ROLE = {
+    "Version": "1",
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs.aliyuncs.com"}},
+    ],
+}
+"""What a person made of a sharing role: nothing of it is about accounts."""
+
 DESKS = ("m-desk1", "m-desk2")
 FAR_DESK, OTHER_DESK, SECRET_DESK, THEIR_DESK = "m-desk3", "m-desk4", "m-desk5", "m-desk6"
 """Images of Elastic Desktop Service: of the owner in either region, of another owner, encrypted, received."""
@@ -115,6 +126,8 @@ SWITCHES: Mapping[str, tuple[Any, ...]] = {
     "eds_beyond_cap": ("first", "ignored", "error"),
     "eds_several_at_once": ("accepted", "refused"),
     "eds_received_type": ("CUSTOM", "SHARED"),
+    "encrypted_snapshots_listed": (True, False),
+    "share_role_permission": ("checked", "unchecked"),
 }
 """Every switch of the local cloud and its positions."""
 
@@ -134,12 +147,16 @@ CALLS = (
     "resourcesharing:DisassociateResourceShare", "resourcesharing:CreateResourceShare", "ecs:*",
 )  # fmt: skip
 DESK_READS = ("ecd:DescribeImages", "ecd:DescribeImagePermission", "ecd:DescribeImagePermission")
+SEALED_READS = ("ram:GetRole", "ecs:DescribeSnapshots", "ecs:DescribeSnapshots")
+SEALED_CALLS = ("ram:UpdateRole", "ram:*")
 DESK_CALLS = ("ecd:ModifyImagePermission", "ecd:*")
 PLACES = tuple(
     f"{when} {place}"
     for place in (
         "ecs:ModifyImageSharePermission",
         "ecd:ModifyImagePermission",
+        "ram:UpdateRole",
+        "put roles",
         "resourcesharing:CreateResourceShare",
         "resourcesharing:AssociateResourceShare",
         "resourcesharing:DisassociateResourceShare",
@@ -211,6 +228,9 @@ def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         images |= {name: _image(name, OWNER_2, REGION) for name in OTHER_IMAGES}
     if setting["desktops"]:
         images |= _desks(setting)
+    for name, kind in setting["encryption"].items():
+        if name in images:
+            images[name]["encryption"] = kind
     document: dict[str, Any] = {
         "directory": {
             "id": "rd-story",
@@ -235,15 +255,41 @@ def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
             "accounts_per_image": setting["quota"],
             "eds_shares": setting["desk_quota"],
             "eds_shares_per": setting["desk_scope_meant"],
+            "trust_policy_length": setting["role_length"],
         },
         "delays": setting["delays"],
         "switches": setting["switches"],
     }
     if setting["store"] == "oss":
         document["buckets"] = {"story": {"owner": OWNER, "region": REGION}}
+    if setting["encryption"] and setting["role"] != "missing":
+        owners = [OWNER, OWNER_2][: setting["owners"]]
+        document["roles"] |= {sharing_role(owner): role_of(setting["role"]) for owner in owners}
     if setting["owners"] < 2:
         del document["roles"][f"acs:ram::{OWNER_2}:role/orgshare"]
     return document
+
+
+def sharing_role(owner: str) -> str:
+    """The ARN of an owner's sharing role."""
+    return f"acs:ram::{owner}:role/AliyunECSShareEncryptImageDefaultRole"
+
+
+def ecs_of(account: str) -> str:
+    """An account's ECS, as trust policies name it."""
+    return f"{account}@ecs.aliyuncs.com"
+
+
+def lets_in(account: str) -> dict[str, Any]:
+    """A statement of its own that lets one account in, as a person may write it."""
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": [ecs_of(account)]}}
+
+
+def role_of(kind: str) -> dict[str, Any]:
+    """A sharing role: one that may not use the key is of no use, one in which a person let somebody in is."""
+    more = [lets_in(A)] if kind == "used" else []
+    role: dict[str, Any] = {"trust_policy": {**BASE_ROLE, "Statement": [*BASE_ROLE["Statement"], *more]}}
+    return {**role, "policies": []} if kind == "keyless" else role
 
 
 def _image(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
@@ -280,6 +326,7 @@ def quotas_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         "accounts_per_image": setting["quota"],
         "eds_shares": setting["desk_quota"],
         "eds_shares_per": setting["desk_scope"],
+        "trust_policy_length": setting["role_length"],
     }
 
 
@@ -329,17 +376,20 @@ class _Author:
         self._random = Random(f"story {seed}")
         self._made = 0
         self._desktops = "ecd:" in self._favourite() or self._random.random() < 0.3
+        self._sealed = any(one in self._favourite() for one in ("ram:", "roles")) or self._random.random() < 0.25
 
     def story(self) -> Story:
         random = self._random
         setting = self._setting()
         steps: list[Step] = [self._run(plain=random.random() < 0.6)]
-        if any(one in self._favourite() for one in ("Create", "Associate", "ecd:", "ecs:")):
+        if any(one in self._favourite() for one in ("Create", "Associate", "ecd:", "ecs:", "ram:", "roles", "history")):
             steps[0]["runs"][0] |= {"dies": 1, "at": self._favourite()}
         if random.random() < 0.8:
             steps += [_wait(SETTLE), self._run(plain=True)]
         for _ in range(random.randint(2, 5)):
             steps += self._chapter()
+        if random.random() < 0.3:
+            steps += self._rush()
         seldom = any(one in self._favourite() for one in ("Disassociate", "guard", "delete", "Create"))
         if seldom or random.random() < 0.6:
             steps += self._drama()
@@ -366,6 +416,9 @@ class _Author:
             "desk_quota": self._one((2, 4, 6, 9, 50)),
             "desk_scope": scope,
             "desks_given": random.randrange(2),
+            "encryption": self._encryption() if self._sealed else {},
+            "role": self._one(("plain", "plain", "plain", "used", "used", "keyless", "missing")),
+            "role_length": self._one((2048, 2048, 300)),
             "desk_scope_meant": self._one(SCOPES) if random.random() < 0.1 else scope,
             "nested": ("yes" if nests else "no") if said else "unknown",
             "delays": {
@@ -389,6 +442,8 @@ class _Author:
                 "audience": self._one(AUDIENCES),
                 "channel": self._channel(),
             }
+            if self._sealed and self._random.random() < 0.85:
+                rule["encrypted"] = self._one(("authorize", "authorize", "authorize", "authorize", "refuse"))
             if modes and self._random.random() < 0.1:
                 rule["mode"] = "add"
             rules.append(rule)
@@ -403,19 +458,29 @@ class _Author:
             )
         return rules
 
+    def _encryption(self) -> dict[str, str]:
+        sealed = dict.fromkeys(SEALED, "cmk")
+        return {**sealed, "m-bronze": self._one(("none", "cmk", "service-key")), "m-gold": self._one(("none", "cmk"))}
+
     def _channel(self) -> str:
         """The channel of a rule, which is the one by which most runs of this story die if they do at such a call."""
         channel = self._one(CHANNELS)
         favourite = self._favourite()
         if self._random.random() < 0.7 and "resourcesharing:" in favourite:
             return "directory"
+        if self._sealed and channel == "directory":
+            return "auto"
         return "direct" if "ecs:" in favourite else str(channel)
 
     def _reads(self) -> tuple[str, ...]:
-        return (*READS, *DESK_READS, *DESK_READS) if self._desktops else READS
+        return (
+            *READS,
+            *(DESK_READS * 2 if self._desktops else ()),
+            *(SEALED_READS * 2 if self._sealed else ()),
+        )
 
     def _calls(self) -> tuple[str, ...]:
-        return (*CALLS, *DESK_CALLS) if self._desktops else CALLS
+        return (*CALLS, *(DESK_CALLS if self._desktops else ()), *(SEALED_CALLS if self._sealed else ()))
 
     def _safety(self, *, careful: bool = True) -> dict[str, Any]:
         """Limits and habits; ``careful`` ones keep grants longer, which shares to the directory cannot."""
@@ -489,6 +554,10 @@ class _Author:
             (1, lambda: {"kind": "delete-folder", "folder": self._one(("fd-south", "fd-test", *SPARE))}),
             (2, self._new_image),
             (2 if self._desktops else 0, self._new_desk),
+            (5 if self._sealed else 0, self._writing_a_role),
+            (1 if self._sealed else 0, lambda: {"kind": "delete-role", "owner": OWNER}),
+            (1 if self._sealed else 0, lambda: {"kind": "make-role", "owner": OWNER,
+                                                "as": self._one(("plain", "used", "keyless"))}),
             (1, lambda: {"kind": "image-status", "image": self._image(),
                          "status": self._one(("Deprecated", "Available"))}),
             (1, lambda: {"kind": "delete-image", "image": self._image()}),
@@ -501,13 +570,37 @@ class _Author:
             (1, lambda: {"kind": "unshare", "share": self._one(("rs-hand1", "rs-hand2"))}),
             (1, lambda: {"kind": "end-row", "number": self._random.randrange(8)}),
             (7, self._edit),
-            (1, lambda: {"kind": "pause", "shard": self._one((None, f"ecs/{OWNER}/{REGION}", f"eds/{OWNER}/all"))}),
+            (1, lambda: {"kind": "pause", "shard": self._one(
+                (None, f"ecs/{OWNER}/{REGION}", f"eds/{OWNER}/all", f"ecs/{OWNER}/*"))}),
             (1, lambda: {"kind": "resume"}),
             (1, lambda: {"kind": "sharing", "enabled": self._one((True, False))}),
             (1, lambda: {"kind": "lose-events"}),
         )  # fmt: skip
         chosen = self._random.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]
         return chosen()
+
+    def _writing_a_role(self) -> Step:
+        """What another writer of a sharing role does."""
+        owner = self._one((OWNER, OWNER, OWNER, OWNER_2))
+        kind = self._one(("let-in", "let-in", "let-out", "let-out", "rewrite-role"))
+        step: Step = {"kind": kind, "owner": owner}
+        if kind == "let-out":
+            return {**step, "number": self._random.randrange(6)}
+        return {**step, "account": self._one((*MEMBERS, PARTNER))}
+
+    def _rush(self) -> list[Step]:
+        """Several runs at once that all have much to do, and time enough for a lease to run out meanwhile."""
+        edit = {"kind": "policy", "what": "audience", "number": 0, "audience": self._one(AUDIENCES)}
+        runs: list[dict[str, Any]] = [{"start": self._one(("timer", "apply"))} for _ in range(self._one((2, 3)))]
+        runs[0]["stalls"] = self._one((1, 1, 2))
+        turns: Step = {
+            "kind": "run",
+            "runs": runs,
+            "turns": self._random.randrange(10**6),
+            "pace": self._one((0.4, 1.0)),
+        }
+        meanwhile = {"meanwhile": [_wait(400)]} if self._random.random() < 0.5 else {}
+        return [edit, {"kind": "approve"}, {**turns, **meanwhile}]
 
     def _folder(self) -> str:
         return str(self._one(("root", *FOLDERS)))
@@ -525,6 +618,7 @@ class _Author:
             "region": self._one((REGION, REGION, FAR)),
             "status": self._one(("Available", "Available", "Creating")),
             "share": self._one(("org", "org", "lab")),
+            **({"encryption": self._one(("none", "cmk", "cmk", "service-key"))} if self._sealed else {}),
         }
 
     def _new_desk(self) -> Step:
@@ -594,6 +688,8 @@ class _Author:
                 meanwhile.append(self._happening())
             if random.random() < 0.3:
                 meanwhile.append(_wait(self._one((30, 400))))
+            if self._sealed and random.random() < 0.3:
+                meanwhile.append(self._writing_a_role())
             if meanwhile:
                 step["meanwhile"] = meanwhile
         if random.random() < 0.25:
@@ -671,6 +767,8 @@ def _run_told(step: Step) -> str:
             text += f" that dies {run['at']}"
         elif "dies" in run:
             text += f" that dies at the {run['dies']}th instant of its writes"
+        if "stalls" in run:
+            text += f" that stands still when it wrote the {run['stalls']}th generation, until the others are over,"
         if "deadline" in run:
             text += f" with {run['deadline']:g} s of time"
         parts.append(text)
@@ -694,7 +792,15 @@ _TELLING: Mapping[str, Callable[[Step], str]] = {
     "rename-folder": lambda s: f"folder {s['folder']} gets another name",
     "create-folder": lambda s: f"folder {s['folder']} is made in {s['parent']}",
     "delete-folder": lambda s: f"folder {s['folder']} is deleted, its members move up",
-    "new-image": lambda s: f"image {s['image']} is made in {s['region']}, {s['status']}, share={s['share']}",
+    "new-image": lambda s: (
+        f"image {s['image']} is made in {s['region']}, {s['status']}, share={s['share']}"
+        f"{', encryption ' + s['encryption'] if 'encryption' in s else ''}"
+    ),
+    "let-in": lambda s: f"somebody lets {short(s['account'])} in by the sharing role of {short(s['owner'])}",
+    "let-out": lambda s: f"somebody takes number {s['number']} out of the sharing role of {short(s['owner'])}",
+    "rewrite-role": lambda s: f"somebody rewrites the sharing role of {short(s['owner'])} for {short(s['account'])}",
+    "delete-role": lambda s: f"somebody deletes the sharing role of {short(s['owner'])}",
+    "make-role": lambda s: f"somebody makes the sharing role of {short(s['owner'])}, {s['as']}",
     "new-desk": lambda s: (
         f"desktop image {s['image']} is made in {s['region']}, {s['status']}, encryption {s['encryption']}"
     ),

@@ -153,6 +153,16 @@ def wanted_pairs(policy: Document, world: World, today: str) -> Pairs:
     )
 
 
+def authorized_pairs(policy: Document, world: World, today: str) -> Pairs:
+    """The pairs that rules want which authorize encrypted images, and do not use the directory alone."""
+    rules = [
+        rule
+        for rule in policy["rules"]
+        if rule.get("encrypted") == "authorize" and rule.get("channel") != "directory" and rule.get("mode") != "observe"
+    ]
+    return wanted_pairs({**policy, "rules": rules}, world, today)
+
+
 def whole(policy: Document, world: World, image_id: str, folder: str, today: str) -> bool:
     """Whether everybody who is in a folder today, or comes into it tomorrow, is in the image's audience.
 
