@@ -101,6 +101,8 @@ def _sample(name: str) -> dict[str, Any]:
 def _work(run: Mapping[str, Any], world: World) -> dict[str, Any]:
     if run["of"] == "shard":
         return {"shards": [f"ecs/{OWNER}/{REGION}"], "why": ["a person asked"]}
+    if run["of"] == "desks":
+        return {"shards": [f"eds/{OWNER}/all"], "why": ["a person asked"]}
     if run["of"] == "account":
         return {"accounts": [run["account"]], "why": ["a person asked"]}
     image = run["image"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from localcloud import LocalCloud
+from localcloud.ram.models import trust_text
 from localcloud.world import WorldError, world_document
 from simulation.oracle import Oracle, Snapshot
-from simulation.stories import OWNER, PARTNER, Step
+from simulation.stories import BASE_ROLE, OWNER, PARTNER, Step, desk, lets_in, role_of, sharing_role
 
 
 class People:
@@ -53,8 +55,10 @@ class People:
             return self._of_member(step)
         if kind.endswith("-folder"):
             return self._of_folder(step)
-        if kind.endswith("-image") or kind == "image-status":
+        if kind.endswith("-image") or kind in ("image-status", "new-desk"):
             return self._of_image(step)
+        if kind in ("let-in", "let-out") or kind.endswith("-role"):
+            return self._of_role(step)
         if kind == "sharing":
             return [{"directory": {"sharing_enabled": step["enabled"]}}]
         return self._by_hand(step)
@@ -109,6 +113,49 @@ class People:
         steps.append({"directory": {"folders": {folder: None}}, "resource_shares": shares})
         return steps
 
+    def roles_are_usable(self) -> None:
+        """Every owner of encrypted images has a sharing role that may use the key."""
+        world = self._cloud.world()
+        owners = {
+            image.owner for image in world.images.values() if image.service == "ecs" and image.encryption == "cmk"
+        }
+        before = self._snapshot()
+        for owner in sorted(owners):
+            role = world.roles.get(sharing_role(owner))
+            made = role_of("plain") if role is None else {"policies": None}
+            self._cloud.patch({"roles": {sharing_role(owner): made}})
+        self._oracle.people_did(before, self._snapshot(), now=self._cloud.clock.now())
+
+    def _of_role(self, step: Step) -> list[dict[str, Any]] | None:
+        """What somebody else makes of a sharing role, always of the document as it is."""
+        kind, arn = step["kind"], sharing_role(step["owner"])
+        world = self._cloud.world()
+        role = world.roles.get(arn)
+        if kind == "make-role":
+            return [{"roles": {arn: role_of(step["as"])}}] if role is None and self._setting["encryption"] else None
+        if role is None:
+            return None
+        if kind == "delete-role":
+            return [{"roles": {arn: None}}]
+        document = json.loads(trust_text(role))
+        statements = document["Statement"]
+        if kind == "let-in":
+            statements = [*statements, lets_in(step["account"])]
+        elif kind == "rewrite-role":
+            statements = [*BASE_ROLE["Statement"], lets_in(step["account"])]
+        else:
+            named = [(n, name) for n, one in enumerate(statements) for name in _ecs_named(one)]
+            if not named:
+                return None
+            number, gone = named[step["number"] % len(named)]
+            left = [name for name in _ecs_named(statements[number]) if name != gone]
+            changed = {**statements[number], "Principal": {"Service": left}}
+            statements = [*statements[:number], *([changed] if left else []), *statements[number + 1 :]]
+        document["Statement"] = statements
+        if len(json.dumps(document, separators=(",", ":"))) > world.quotas.trust_policy_length:
+            return None
+        return [{"roles": {arn: {"trust_policy": document}}}]
+
     def _of_image(self, step: Step) -> list[dict[str, Any]] | None:
         image, kind = step["image"], step["kind"]
         world = self._cloud.world()
@@ -116,10 +163,18 @@ class People:
             if image in world.images:
                 return None
             row = {"owner": OWNER, "region": step["region"], "name": f"{image[2:]}-o", "status": step["status"],
-                   "tags": {"share": step["share"]}}  # fmt: skip
+                   "tags": {"share": step["share"]}, "encryption": step.get("encryption", "none")}  # fmt: skip
             return [{"images": {image: row}}]
+        if kind == "new-desk":
+            if image in world.images or not self._setting["desktops"]:
+                return None
+            more = {"status": step["status"], "encryption": step["encryption"]}
+            return [{"images": {image: desk(image[2:].replace("new", ""), OWNER, step["region"], **more)}}]
         if image not in world.images:
             return None
+        if kind == "delete-image" and world.images[image].service == "eds":
+            # That service deletes nothing that is shared.
+            return [{"grants": {image: None}}, {"wait": 1}, {"images": {image: None}}]
         if kind == "delete-image":
             return [{"images": {image: None}, "grants": {image: None}}] if len(world.images) > 2 else None
         if kind == "image-status":
@@ -135,6 +190,8 @@ class People:
         if kind == "grant":
             image, account = step["image"], step["account"]
             if image not in world.images or account in grants.get(image, ()) or account not in world.accounts():
+                return None
+            if world.images[image].service == "eds" and not self._takes_more(image):
                 return None
             return [{"grants": {image: [*grants.get(image, ()), account]}}]
         if kind in ("revoke", "regrant"):
@@ -173,6 +230,25 @@ class People:
             }
             return [{"resource_shares": {share: kept}}]
         raise ValueError(f"no step {kind} of people, such as a join of {PARTNER}")
+
+    def _takes_more(self, image: str) -> bool:
+        """Whether Elastic Desktop Service would let its owner share an image once more."""
+        world = self._cloud.world()
+        wanted, scope = world.images[image], world.quotas.eds_shares_per
+        used = sum(
+            len(accounts)
+            for other, accounts in world.grants.items()
+            if (row := world.images.get(other)) is not None
+            and (row.service, row.owner) == ("eds", wanted.owner)
+            and (scope == "account" or other == image or (scope == "region" and row.region == wanted.region))
+        )
+        return wanted.encryption == "none" and wanted.status == "Available" and used < world.quotas.eds_shares
+
+
+def _ecs_named(statement: Mapping[str, Any]) -> list[str]:
+    """The accounts' ECS that a statement names."""
+    names = statement["Principal"].get("Service", ())
+    return [name for name in ([names] if isinstance(names, str) else names) if "@" in name]
 
 
 def _members(rows: Mapping[str, Any]) -> dict[str, Any]:

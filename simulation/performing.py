@@ -24,6 +24,7 @@ import yaml
 
 from localcloud import HttpRequest, HttpResponse, LocalCloud, ManualClock
 from localcloud.inprocess import in_process
+from localcloud.ram.models import trust_text
 from localcloud.world import world_document
 from orgshare.errors import ConfigurationError
 from orgshare.policy.loading import parse
@@ -33,16 +34,34 @@ from simulation.events import Events
 from simulation.oracle import Oracle, Snapshot, Violation
 from simulation.oracle.settling import check_settled
 from simulation.people import People
-from simulation.stories import FAR, REGION, Step, Story, is_silent, policy_of, short, told, world_of
+from simulation.stories import (
+    FAR,
+    OWNER,
+    OWNER_2,
+    REGION,
+    Step,
+    Story,
+    is_silent,
+    policy_of,
+    sharing_role,
+    short,
+    told,
+    world_of,
+)
 from simulation.turns import Turns
 
 START = datetime(2026, 11, 21, 11, 0, 0, tzinfo=timezone.utc).timestamp()
 A_CALL = 0.05
 """Seconds that a call takes."""
 
+STALLS = "after put shards"
+"""Where a run may stand still until the others are over: it holds a shard now, and has not used that yet."""
+
 ROUNDS = 16
 WRITES = (
     "ModifyImageSharePermission",
+    "ModifyImagePermission",
+    "UpdateRole",
     "CreateResourceShare",
     "AssociateResourceShare",
     "DisassociateResourceShare",
@@ -91,6 +110,7 @@ class _Performance:
         self._faults: list[dict[str, Any]] = []
         self._stderr = io.StringIO()
         self._fates: dict[str, tuple[int, str]] = {}
+        self._stalls: dict[str, int] = {}
         self._dead: set[str] = set()
         self._died_at: dict[str, str] = {}
         self.oracle = Oracle(
@@ -184,6 +204,7 @@ class _Performance:
         faults = [*more, *self._faults]
         self._cloud.patch({"faults": faults})
         self.oracle.lying = frozenset(f["operation"] for f in faults if is_silent(f["operation"], f["kind"]))
+        self.oracle.failing = frozenset(f["operation"] for f in faults)
 
     def _decide(self, step: Step) -> bool:
         """A person approves, rejects, pauses or resumes, as the command line does it."""
@@ -277,6 +298,8 @@ class _Performance:
         name = f"r{self._runs}"
         if "dies" in run:
             self._fates[name] = (run["dies"], run.get("at", ""))
+        if "stalls" in run:
+            self._stalls[name] = run["stalls"]
 
         def go() -> None:
             self._run(name, function, event, run.get("deadline"))
@@ -321,14 +344,14 @@ class _Performance:
             answer = self._handle(request)
             if action == "AssumeRole":
                 self._note_secrets(answer)
-            self.oracle.asked(run)
+            self.oracle.asked(run, operation)
             return answer
         self._instant(run, f"before {operation}")
         before = self._snapshot()
         answer = self._handle(request)
         params = dict(parse_qsl(request.query)) | _form(request)
         self.oracle.wrote(run, operation, params, before, self._snapshot(), now=self._clock.now())
-        self.oracle.asked(run)
+        self.oracle.asked(run, operation)
         self._instant(run, f"after {operation}")
         return answer
 
@@ -350,6 +373,10 @@ class _Performance:
             raise Died
 
     def _instant(self, run: str, place: str) -> None:
+        if place == STALLS and self._stalls.get(run, 0):
+            self._stalls[run] -= 1
+            while not self._stalls[run] and not self._turns.alone:
+                self._turns.hand_over()
         left, at = self._fates.get(run, (0, ""))
         if not left or at not in ("", place):
             return
@@ -371,12 +398,15 @@ class _Performance:
 
     def _snapshot(self) -> Snapshot:
         channels = self._cloud.channels()
-        shares = self._cloud.world().resource_shares
+        world = self._cloud.world()
+        shares = world.resource_shares
+        roles = {owner: world.roles[arn] for owner in (OWNER, OWNER_2) if (arn := sharing_role(owner)) in world.roles}
         return Snapshot(
             direct={image: ways["direct"] for image, ways in channels.items() if "direct" in ways},
             covered={image: ways["directory"] for image, ways in channels.items() if "directory" in ways},
             rows={share: (frozenset(row.images), frozenset(row.targets)) for share, row in shares.items()},
             places={share: (row.owner, row.region) for share, row in shares.items()},
+            roles={owner: trust_text(role) for owner, role in roles.items()},
         )
 
     # --- the end
@@ -388,14 +418,15 @@ class _Performance:
             {
                 "faults": [],
                 "delays": dict.fromkeys(("association", "coverage", "membership", "share", "image"), 0),
-                "quotas": {"accounts_per_image": 50},
+                "quotas": {"accounts_per_image": 50, "eds_shares_per": self._story.setting["desk_scope"]},
                 "switches": {"deprecated_removal": "ok"},
                 "directory": {"sharing_enabled": True},
             }
         )
-        self.oracle.lying = frozenset()
+        self.oracle.lying = self.oracle.failing = frozenset()
         self._clock.advance(3600)
         self._people.images_become_available()
+        self._people.roles_are_usable()
         self._deployment.decided_by_person({"kind": "resume"})
         self._take_policy(self._ordered_policy())
         times = iter((2.2 * 3600, 25 * 3600))
@@ -454,6 +485,8 @@ class _Performance:
                 taken["folders"] = [f for f in taken["folders"] if f in world.parents]
         for rule in edited["rules"]:
             rule.pop("mode", None)
+            if "eds" in rule["images"].get("service", "") and rule["channel"] == "directory":
+                rule["channel"] = "auto"
         if any(rule["channel"] == "directory" for rule in edited["rules"]):
             edited["safety"] = {k: v for k, v in edited["safety"].items() if k not in ("grace", "on_leave")}
         return edited

@@ -71,7 +71,7 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
             for place in range(len(runs)):
                 yield {**step, "runs": [*runs[:place], *runs[place + 1 :]]}
         for place, run in enumerate(runs):
-            for key in ("dies", "deadline"):
+            for key in ("dies", "deadline", "stalls"):
                 if key in run:
                     less = {other: value for other, value in run.items() if other not in (key, "at")}
                     yield {**step, "runs": [*runs[:place], less, *runs[place + 1 :]]}
@@ -87,7 +87,16 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
 
 
 def _simpler_settings(setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    plain: dict[str, Any] = {"store": "memory", "owners": 1, "regions": 1, "crowd": 0, "quota": 50}
+    plain: dict[str, Any] = {
+        "store": "memory",
+        "owners": 1,
+        "regions": 1,
+        "crowd": 0,
+        "quota": 50,
+        "desktops": 0,
+        "desks_given": 0,
+        "encryption": {},
+    }
     for key, value in plain.items():
         if setting[key] != value:
             yield {**setting, key: value}

@@ -29,6 +29,21 @@ SPARE = ("fd-new1", "fd-new2")
 IMAGES = ("m-gold", "m-silver", "m-bronze")
 FAR_IMAGES = ("m-far1", "m-far2", "m-far3")
 OTHER_IMAGES = ("m-own1", "m-own2", "m-own3")
+SEALED = ("m-silver", "m-far1", "m-own1")
+"""Images that are encrypted with a key of their owner in stories that have such; "m-bronze" may be so, too."""
+
+BASE_ROLE = {
+    "Version": "1",
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs.aliyuncs.com"}},
+    ],
+}
+"""What a person made of a sharing role: nothing of it is about accounts."""
+
+DESKS = ("m-desk1", "m-desk2")
+FAR_DESK, OTHER_DESK, SECRET_DESK, THEIR_DESK = "m-desk3", "m-desk4", "m-desk5", "m-desk6"
+"""Images of Elastic Desktop Service: of the owner in either region, of another owner, encrypted, received."""
+
 SETTLE = 16 * 60
 
 AUDIENCES: tuple[dict[str, Any], ...] = (
@@ -60,6 +75,17 @@ SELECTIONS: tuple[dict[str, Any], ...] = (
     {"name": "*o*"},
     {"tags": {"share": "org"}, "region": REGION},
 )
+DESK_SELECTIONS: tuple[dict[str, Any], ...] = (
+    {"service": "eds", "name": "desk*"},
+    {"service": "eds", "name": "desk*"},
+    {"service": "eds", "ids": ["m-desk2", "m-desk3"]},
+    {"service": "eds", "ids": ["m-desk2", "m-desk4"]},
+    {"service": "eds", "name": "*", "region": REGION},
+    {"service": ["ecs", "eds"], "name": ["*o*", "desk*"]},
+)
+SCOPES = ("account", "region", "image")
+"""Within what the quota of Elastic Desktop Service is counted: over all regions, in each, or for each image."""
+
 WIDE = {"lost_pairs": 10**6, "lost_percent": 100, "departed": {"accounts": 10**6, "percent": 100}, "window": "24h"}
 LIMITS: tuple[dict[str, Any], ...] = (
     WIDE,
@@ -97,6 +123,11 @@ SWITCHES: Mapping[str, tuple[Any, ...]] = {
     "disk_encryption_shown": (False, True),
     "aliyun_id": ("string", "number"),
     "bucket_elsewhere": ("AccessDenied", "PermanentRedirect"),
+    "eds_beyond_cap": ("first", "ignored", "error"),
+    "eds_several_at_once": ("accepted", "refused"),
+    "eds_received_type": ("CUSTOM", "SHARED"),
+    "encrypted_snapshots_listed": (True, False),
+    "share_role_permission": ("checked", "unchecked"),
 }
 """Every switch of the local cloud and its positions."""
 
@@ -115,10 +146,17 @@ CALLS = (
     "*", "ecs:ModifyImageSharePermission", "resourcesharing:AssociateResourceShare",
     "resourcesharing:DisassociateResourceShare", "resourcesharing:CreateResourceShare", "ecs:*",
 )  # fmt: skip
+DESK_READS = ("ecd:DescribeImages", "ecd:DescribeImagePermission", "ecd:DescribeImagePermission")
+SEALED_READS = ("ram:GetRole", "ecs:DescribeSnapshots", "ecs:DescribeSnapshots")
+SEALED_CALLS = ("ram:UpdateRole", "ram:*")
+DESK_CALLS = ("ecd:ModifyImagePermission", "ecd:*")
 PLACES = tuple(
     f"{when} {place}"
     for place in (
         "ecs:ModifyImageSharePermission",
+        "ecd:ModifyImagePermission",
+        "ram:UpdateRole",
+        "put roles",
         "resourcesharing:CreateResourceShare",
         "resourcesharing:AssociateResourceShare",
         "resourcesharing:DisassociateResourceShare",
@@ -141,7 +179,8 @@ Step = dict[str, Any]
 
 def is_silent(operation: str, fault: str) -> bool:
     """Whether a list does not show that it lies: an empty one never does, a short one where it has no total."""
-    return fault == "empty-list" or (fault == "truncated-page" and _by_token(operation))
+    without_total = _by_token(operation) or operation.startswith("ecd:")
+    return fault == "empty-list" or (fault == "truncated-page" and without_total)
 
 
 def _by_token(operation: str) -> bool:
@@ -187,6 +226,11 @@ def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         images |= {name: _image(name, OWNER, FAR) for name in FAR_IMAGES}
     if setting["owners"] > 1:
         images |= {name: _image(name, OWNER_2, REGION) for name in OTHER_IMAGES}
+    if setting["desktops"]:
+        images |= _desks(setting)
+    for name, kind in setting["encryption"].items():
+        if name in images:
+            images[name]["encryption"] = kind
     document: dict[str, Any] = {
         "directory": {
             "id": "rd-story",
@@ -206,15 +250,46 @@ def world_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         },
         "images": images,
         "regions": [REGION, FAR],
-        "quotas": {"accounts_per_image": setting["quota"]},
+        "grants": _desks_given(setting) if setting["desktops"] else {},
+        "quotas": {
+            "accounts_per_image": setting["quota"],
+            "eds_shares": setting["desk_quota"],
+            "eds_shares_per": setting["desk_scope_meant"],
+            "trust_policy_length": setting["role_length"],
+        },
         "delays": setting["delays"],
         "switches": setting["switches"],
     }
     if setting["store"] == "oss":
         document["buckets"] = {"story": {"owner": OWNER, "region": REGION}}
+    if setting["encryption"] and setting["role"] != "missing":
+        owners = [OWNER, OWNER_2][: setting["owners"]]
+        document["roles"] |= {sharing_role(owner): role_of(setting["role"]) for owner in owners}
     if setting["owners"] < 2:
         del document["roles"][f"acs:ram::{OWNER_2}:role/orgshare"]
     return document
+
+
+def sharing_role(owner: str) -> str:
+    """The ARN of an owner's sharing role."""
+    return f"acs:ram::{owner}:role/AliyunECSShareEncryptImageDefaultRole"
+
+
+def ecs_of(account: str) -> str:
+    """An account's ECS, as trust policies name it."""
+    return f"{account}@ecs.aliyuncs.com"
+
+
+def lets_in(account: str) -> dict[str, Any]:
+    """A statement of its own that lets one account in, as a person may write it."""
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": [ecs_of(account)]}}
+
+
+def role_of(kind: str) -> dict[str, Any]:
+    """A sharing role: one that may not use the key is of no use, one in which a person let somebody in is."""
+    more = [lets_in(A)] if kind == "used" else []
+    role: dict[str, Any] = {"trust_policy": {**BASE_ROLE, "Statement": [*BASE_ROLE["Statement"], *more]}}
+    return {**role, "policies": []} if kind == "keyless" else role
 
 
 def _image(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
@@ -222,19 +297,50 @@ def _image(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
     return {**row, **more}
 
 
+def desk(name: str, owner: str, region: str, **more: Any) -> dict[str, Any]:
+    """An image of Elastic Desktop Service, as a world has it."""
+    return {"service": "eds", "owner": owner, "region": region, "name": name, **more}
+
+
+def _desks(setting: Mapping[str, Any]) -> dict[str, Any]:
+    desks = {name: desk(name[2:], OWNER, REGION) for name in DESKS}
+    desks |= {SECRET_DESK: desk("desk5", OWNER, REGION, encryption="cmk"), THEIR_DESK: desk("desk6", E, REGION)}
+    if setting["regions"] > 1:
+        desks[FAR_DESK] = desk("desk3", OWNER, FAR)
+    if setting["owners"] > 1:
+        desks[OTHER_DESK] = desk("desk4", OWNER_2, REGION)
+    return desks
+
+
+def _desks_given(setting: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What people gave before the story begins, as far as there are places."""
+    given = {THEIR_DESK: [OWNER]}
+    if setting["desks_given"]:
+        given[DESKS[0]] = [A, STRANGER][: setting["desk_quota"]]
+    return given
+
+
+def quotas_of(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """The quotas of an owner, as the policy has them."""
+    return {
+        "accounts_per_image": setting["quota"],
+        "eds_shares": setting["desk_quota"],
+        "eds_shares_per": setting["desk_scope"],
+        "trust_policy_length": setting["role_length"],
+    }
+
+
 def policy_of(setting: Mapping[str, Any]) -> dict[str, Any]:
     """The policy that a story begins with."""
     regions = [REGION, FAR][: setting["regions"]]
-    owners: list[dict[str, Any]] = [
-        {"account": OWNER, "regions": regions, "quotas": {"accounts_per_image": setting["quota"]}}
-    ]
+    owners: list[dict[str, Any]] = [{"account": OWNER, "regions": regions, "quotas": quotas_of(setting)}]
     if setting["owners"] > 1:
         owners.append(
             {
                 "account": OWNER_2,
                 "regions": [REGION],
                 "role": f"acs:ram::{OWNER_2}:role/orgshare",
-                "quotas": {"accounts_per_image": setting["quota"]},
+                "quotas": quotas_of(setting),
             }
         )
     return {
@@ -269,17 +375,21 @@ class _Author:
         self._seed = seed
         self._random = Random(f"story {seed}")
         self._made = 0
+        self._desktops = "ecd:" in self._favourite() or self._random.random() < 0.3
+        self._sealed = any(one in self._favourite() for one in ("ram:", "roles")) or self._random.random() < 0.25
 
     def story(self) -> Story:
         random = self._random
         setting = self._setting()
         steps: list[Step] = [self._run(plain=random.random() < 0.6)]
-        if "Create" in self._favourite() or "Associate" in self._favourite():
+        if any(one in self._favourite() for one in ("Create", "Associate", "ecd:", "ecs:", "ram:", "roles", "history")):
             steps[0]["runs"][0] |= {"dies": 1, "at": self._favourite()}
         if random.random() < 0.8:
             steps += [_wait(SETTLE), self._run(plain=True)]
         for _ in range(random.randint(2, 5)):
             steps += self._chapter()
+        if random.random() < 0.3:
+            steps += self._rush()
         seldom = any(one in self._favourite() for one in ("Disassociate", "guard", "delete", "Create"))
         if seldom or random.random() < 0.6:
             steps += self._drama()
@@ -295,12 +405,21 @@ class _Author:
         said = random.random() < 0.4
         nests = switches["nested_folder_targets"]
         crowded = random.random() < 0.12
+        scope = self._one((*SCOPES, "account"))
         return {
             "store": "oss" if self._seed % 10 == 0 else "memory",
             "owners": 2 if random.random() < 0.12 else 1,
             "regions": 2 if random.random() < 0.35 else 1,
             "crowd": len(CROWD) if crowded else 0,
             "quota": 50 if crowded else self._one((50, 50, 50, 3)),
+            "desktops": int(self._desktops),
+            "desk_quota": self._one((2, 4, 6, 9, 50)),
+            "desk_scope": scope,
+            "desks_given": random.randrange(2),
+            "encryption": self._encryption() if self._sealed else {},
+            "role": self._one(("plain", "plain", "plain", "used", "used", "keyless", "missing")),
+            "role_length": self._one((2048, 2048, 300)),
+            "desk_scope_meant": self._one(SCOPES) if random.random() < 0.1 else scope,
             "nested": ("yes" if nests else "no") if said else "unknown",
             "delays": {
                 "association": self._one((0, 90)),
@@ -321,12 +440,47 @@ class _Author:
                 "name": f"rule-{place}",
                 "images": self._one(SELECTIONS),
                 "audience": self._one(AUDIENCES),
-                "channel": self._one(CHANNELS),
+                "channel": self._channel(),
             }
+            if self._sealed and self._random.random() < 0.85:
+                rule["encrypted"] = self._one(("authorize", "authorize", "authorize", "authorize", "refuse"))
             if modes and self._random.random() < 0.1:
                 rule["mode"] = "add"
             rules.append(rule)
+        if self._desktops and self._random.random() < 0.9:
+            rules.append(
+                {
+                    "name": "desks",
+                    "images": self._one(DESK_SELECTIONS),
+                    "audience": self._one(AUDIENCES),
+                    "channel": self._one(("auto", "direct")),
+                }
+            )
         return rules
+
+    def _encryption(self) -> dict[str, str]:
+        sealed = dict.fromkeys(SEALED, "cmk")
+        return {**sealed, "m-bronze": self._one(("none", "cmk", "service-key")), "m-gold": self._one(("none", "cmk"))}
+
+    def _channel(self) -> str:
+        """The channel of a rule, which is the one by which most runs of this story die if they do at such a call."""
+        channel = self._one(CHANNELS)
+        favourite = self._favourite()
+        if self._random.random() < 0.7 and "resourcesharing:" in favourite:
+            return "directory"
+        if self._sealed and channel == "directory":
+            return "auto"
+        return "direct" if "ecs:" in favourite else str(channel)
+
+    def _reads(self) -> tuple[str, ...]:
+        return (
+            *READS,
+            *(DESK_READS * 2 if self._desktops else ()),
+            *(SEALED_READS * 2 if self._sealed else ()),
+        )
+
+    def _calls(self) -> tuple[str, ...]:
+        return (*CALLS, *(DESK_CALLS if self._desktops else ()), *(SEALED_CALLS if self._sealed else ()))
 
     def _safety(self, *, careful: bool = True) -> dict[str, Any]:
         """Limits and habits; ``careful`` ones keep grants longer, which shares to the directory cannot."""
@@ -347,8 +501,8 @@ class _Author:
         """A few things that happen, and runs that may notice them."""
         random = self._random
         happening = [self._happening() for _ in range(random.choice((1, 1, 2)))]
-        if random.random() < 0.12:
-            happening.append({"kind": "fault", **_struck(self._one((*READS, *CALLS)), self._one(FAULTS),
+        if random.random() < 0.15:
+            happening.append({"kind": "fault", **_struck(self._one((*self._reads(), *self._calls())), self._one(FAULTS),
                                                          random.randint(1, 4))})  # fmt: skip
         steps = happening
         if random.random() < 0.3:
@@ -375,7 +529,10 @@ class _Author:
         if "delete" in self._favourite():
             # Signals beside a shard are deleted by whoever finds them after another run held it.
             runs[0] |= {"runs": [dict(runs[0]["runs"][0]) for _ in range(3)], "turns": self._seed, "pace": 0.4}
-        return [self._edit(), runs[0], {"kind": "approve"}, runs[1], _wait(self._one((120, SETTLE)))]
+        edit = self._edit()
+        if "Disassociate" in self._favourite():
+            edit = {"kind": "policy", "what": "audience", "number": 0, "audience": self._one(AUDIENCES)}
+        return [edit, runs[0], {"kind": "approve"}, runs[1], _wait(self._one((120, SETTLE)))]
 
     def _favourite(self) -> str:
         """The place where most runs of this story die: each has its own, so that all are tried."""
@@ -396,6 +553,11 @@ class _Author:
                          "parent": self._one(("root", "fd-prod"))}),
             (1, lambda: {"kind": "delete-folder", "folder": self._one(("fd-south", "fd-test", *SPARE))}),
             (2, self._new_image),
+            (2 if self._desktops else 0, self._new_desk),
+            (5 if self._sealed else 0, self._writing_a_role),
+            (1 if self._sealed else 0, lambda: {"kind": "delete-role", "owner": OWNER}),
+            (1 if self._sealed else 0, lambda: {"kind": "make-role", "owner": OWNER,
+                                                "as": self._one(("plain", "used", "keyless"))}),
             (1, lambda: {"kind": "image-status", "image": self._image(),
                          "status": self._one(("Deprecated", "Available"))}),
             (1, lambda: {"kind": "delete-image", "image": self._image()}),
@@ -408,7 +570,8 @@ class _Author:
             (1, lambda: {"kind": "unshare", "share": self._one(("rs-hand1", "rs-hand2"))}),
             (1, lambda: {"kind": "end-row", "number": self._random.randrange(8)}),
             (7, self._edit),
-            (1, lambda: {"kind": "pause", "shard": self._one((None, f"ecs/{OWNER}/{REGION}"))}),
+            (1, lambda: {"kind": "pause", "shard": self._one(
+                (None, f"ecs/{OWNER}/{REGION}", f"eds/{OWNER}/all", f"ecs/{OWNER}/*"))}),
             (1, lambda: {"kind": "resume"}),
             (1, lambda: {"kind": "sharing", "enabled": self._one((True, False))}),
             (1, lambda: {"kind": "lose-events"}),
@@ -416,10 +579,35 @@ class _Author:
         chosen = self._random.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]
         return chosen()
 
+    def _writing_a_role(self) -> Step:
+        """What another writer of a sharing role does."""
+        owner = self._one((OWNER, OWNER, OWNER, OWNER_2))
+        kind = self._one(("let-in", "let-in", "let-out", "let-out", "rewrite-role"))
+        step: Step = {"kind": kind, "owner": owner}
+        if kind == "let-out":
+            return {**step, "number": self._random.randrange(6)}
+        return {**step, "account": self._one((*MEMBERS, PARTNER))}
+
+    def _rush(self) -> list[Step]:
+        """Several runs at once that all have much to do, and time enough for a lease to run out meanwhile."""
+        edit = {"kind": "policy", "what": "audience", "number": 0, "audience": self._one(AUDIENCES)}
+        runs: list[dict[str, Any]] = [{"start": self._one(("timer", "apply"))} for _ in range(self._one((2, 3)))]
+        runs[0]["stalls"] = self._one((1, 1, 2))
+        turns: Step = {
+            "kind": "run",
+            "runs": runs,
+            "turns": self._random.randrange(10**6),
+            "pace": self._one((0.4, 1.0)),
+        }
+        meanwhile = {"meanwhile": [_wait(400)]} if self._random.random() < 0.5 else {}
+        return [edit, {"kind": "approve"}, {**turns, **meanwhile}]
+
     def _folder(self) -> str:
         return str(self._one(("root", *FOLDERS)))
 
     def _image(self) -> str:
+        if self._desktops and self._random.random() < 0.4:
+            return str(self._one((*DESKS, *DESKS, FAR_DESK, OTHER_DESK, "m-newdesk1")))
         return str(self._one((*IMAGES, *IMAGES, *FAR_IMAGES, "m-new1", "m-own1")))
 
     def _new_image(self) -> Step:
@@ -430,7 +618,22 @@ class _Author:
             "region": self._one((REGION, REGION, FAR)),
             "status": self._one(("Available", "Available", "Creating")),
             "share": self._one(("org", "org", "lab")),
+            **({"encryption": self._one(("none", "cmk", "cmk", "service-key"))} if self._sealed else {}),
         }
+
+    def _new_desk(self) -> Step:
+        self._made += 1
+        return {
+            "kind": "new-desk",
+            "image": f"m-newdesk{self._made}",
+            "region": self._one((REGION, REGION, FAR)),
+            "status": self._one(("Available", "Available", "Creating")),
+            "encryption": self._one(("none", "none", "cmk")),
+        }
+
+    def _number(self) -> int:
+        """The number of a rule; there may be none of it."""
+        return self._random.randrange(3 if self._desktops else 2)
 
     def _hand_share(self) -> Step:
         random = self._random
@@ -454,11 +657,11 @@ class _Author:
         if what == "rules":
             step["rules"] = self._rules(random.choice((1, 2, 2)), modes=True)
         elif what == "audience":
-            step |= {"number": random.randrange(2), "audience": self._one(AUDIENCES)}
+            step |= {"number": self._number(), "audience": self._one(AUDIENCES)}
         elif what == "channel":
-            step |= {"number": random.randrange(2), "channel": self._one(("auto", "directory", "direct"))}
+            step |= {"number": self._number(), "channel": self._one(("auto", "directory", "direct"))}
         elif what == "remove":
-            step["number"] = random.randrange(2)
+            step["number"] = self._number()
         elif what == "safety":
             step["safety"] = self._safety()
         elif what == "mode":
@@ -485,10 +688,12 @@ class _Author:
                 meanwhile.append(self._happening())
             if random.random() < 0.3:
                 meanwhile.append(_wait(self._one((30, 400))))
+            if self._sealed and random.random() < 0.3:
+                meanwhile.append(self._writing_a_role())
             if meanwhile:
                 step["meanwhile"] = meanwhile
         if random.random() < 0.25:
-            read, lie = self._one(READS), self._one((*LIES, "empty-list", "truncated-page"))
+            read, lie = self._one(self._reads()), self._one((*LIES, "empty-list", "truncated-page"))
             step["lie"] = _struck(read, lie, self._one((1, 1, 2)))
         return step
 
@@ -496,8 +701,10 @@ class _Author:
         random = self._random
         run: dict[str, Any] = {"start": self._one(("timer", "timer", "apply", "apply", "worker", "event"))}
         if run["start"] == "worker":
-            run["of"] = self._one(("shard", "account", "image"))
+            run["of"] = self._one(("shard", "account", "image", *(("desks",) if self._desktops else ())))
             run["account"], run["image"] = self._one(MEMBERS), self._one(IMAGES)
+            if self._desktops and random.random() < 0.5:
+                run["image"] = self._one(DESKS)
         if random.random() < 0.3:
             run["dies"] = random.randint(1, 14)
         elif random.random() < 0.2:
@@ -554,12 +761,14 @@ def _run_told(step: Step) -> str:
     for run in step["runs"]:
         text = {"timer": "a sweep by timer", "apply": "a sweep by hand", "event": "the next event"}.get(run["start"])
         if text is None:
-            text = f"a worker for {run['of']}" + {"shard": "", "account": f" {short(run['account'])}",
+            text = f"a worker for {run['of']}" + {"shard": "", "desks": "", "account": f" {short(run['account'])}",
                                                   "image": f" {run['image']}"}[run["of"]]  # fmt: skip
         if "at" in run:
             text += f" that dies {run['at']}"
         elif "dies" in run:
             text += f" that dies at the {run['dies']}th instant of its writes"
+        if "stalls" in run:
+            text += f" that stands still when it wrote the {run['stalls']}th generation, until the others are over,"
         if "deadline" in run:
             text += f" with {run['deadline']:g} s of time"
         parts.append(text)
@@ -583,7 +792,18 @@ _TELLING: Mapping[str, Callable[[Step], str]] = {
     "rename-folder": lambda s: f"folder {s['folder']} gets another name",
     "create-folder": lambda s: f"folder {s['folder']} is made in {s['parent']}",
     "delete-folder": lambda s: f"folder {s['folder']} is deleted, its members move up",
-    "new-image": lambda s: f"image {s['image']} is made in {s['region']}, {s['status']}, share={s['share']}",
+    "new-image": lambda s: (
+        f"image {s['image']} is made in {s['region']}, {s['status']}, share={s['share']}"
+        f"{', encryption ' + s['encryption'] if 'encryption' in s else ''}"
+    ),
+    "let-in": lambda s: f"somebody lets {short(s['account'])} in by the sharing role of {short(s['owner'])}",
+    "let-out": lambda s: f"somebody takes number {s['number']} out of the sharing role of {short(s['owner'])}",
+    "rewrite-role": lambda s: f"somebody rewrites the sharing role of {short(s['owner'])} for {short(s['account'])}",
+    "delete-role": lambda s: f"somebody deletes the sharing role of {short(s['owner'])}",
+    "make-role": lambda s: f"somebody makes the sharing role of {short(s['owner'])}, {s['as']}",
+    "new-desk": lambda s: (
+        f"desktop image {s['image']} is made in {s['region']}, {s['status']}, encryption {s['encryption']}"
+    ),
     "image-status": lambda s: f"image {s['image']} becomes {s['status']}",
     "delete-image": lambda s: f"image {s['image']} is deleted",
     "tag-image": lambda s: f"image {s['image']} gets the tag share={s['share']}",

@@ -94,7 +94,7 @@ def audience(rule: Document, policy: Document, world: World, owner: str, today: 
 
 def selects(rule: Document, image_id: str, image: Document) -> bool:
     """Whether a rule is for an image."""
-    wanted = rule["images"]
+    wanted = {"service": "ecs", **rule["images"]}
     tags = image.get("tags", {})
     checks = {
         "service": lambda value: image.get("service", "ecs") in _many(value),
@@ -120,6 +120,21 @@ def in_regions(policy: Document, image: Document) -> bool:
     )
 
 
+def desktop_places(policy: Document, world: World, image_id: str) -> tuple[int, frozenset[str]]:
+    """How many shares the policy has for a desktop image, and with which images it has them together."""
+    image = world.images[image_id]
+    rows = [owner for owner in policy["owners"] if owner["account"] == image["owner"]]
+    quotas = rows[0].get("quotas", {}) if rows else {}
+    scope = quotas.get("eds_shares_per", "account")
+    together = (
+        other
+        for other, row in world.images.items()
+        if row.get("service") == "eds" and row["owner"] == image["owner"]
+        if other == image_id or scope == "account" or (scope == "region" and row["region"] == image["region"])
+    )
+    return quotas.get("eds_shares", 50), frozenset(together)
+
+
 def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:
     """The rules that select an image that the policy's owners have."""
     image = world.images.get(image_id)
@@ -136,6 +151,16 @@ def wanted_pairs(policy: Document, world: World, today: str) -> Pairs:
         for rule in rules_for(policy, world, image_id)
         for account in audience(rule, policy, world, image["owner"], today)
     )
+
+
+def authorized_pairs(policy: Document, world: World, today: str) -> Pairs:
+    """The pairs that rules want which authorize encrypted images, and do not use the directory alone."""
+    rules = [
+        rule
+        for rule in policy["rules"]
+        if rule.get("encrypted") == "authorize" and rule.get("channel") != "directory" and rule.get("mode") != "observe"
+    ]
+    return wanted_pairs({**policy, "rules": rules}, world, today)
 
 
 def whole(policy: Document, world: World, image_id: str, folder: str, today: str) -> bool:

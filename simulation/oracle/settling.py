@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from simulation.oracle.audiences import Document, Pair, frozen_rules
+from simulation.oracle.audiences import Document, Pair, authorized_pairs, frozen_rules
+from simulation.oracle.roles import is_sealed, let_in
 
 if TYPE_CHECKING:
     from simulation.oracle.watching import Oracle, Snapshot
@@ -20,14 +22,17 @@ def check_settled(oracle: Oracle, report: Document, now_shared: Snapshot, *, now
     oracle.looked["one channel"] += 1
     policy, world = oracle.policy, oracle.world
     wanted = oracle.wanted(policy, world, now)
+    authorized = authorized_pairs(policy, world, datetime.fromtimestamp(now, timezone.utc).date().isoformat())
     frozen = frozen_rules(policy, world)
     refused = _refused(report)
     excused = {(row["image"], row["account"]) for row in report["findings"] if row["kind"] in EXCUSES}
+    untrusted = {(row["image"], row["account"]) for row in report["findings"] if row["kind"] == "untrusted"}
     conflicts = [row for row in report["findings"] if row["kind"] == "channel-conflict"]
     by_hand = _by_hand(oracle, now_shared)
     stays = {row["share"] for row in report["pending"] if row["status"].startswith("stays for now")}
     by_hand |= _reached(now_shared, stays)
     keeps = policy["safety"].get("on_leave") == "keep"
+    yield from oracle.roles.left_over(now_shared)
     for image in sorted(world.images):
         if oracle.selected(image) & frozen:
             continue
@@ -42,6 +47,10 @@ def check_settled(oracle: Oracle, report: Document, now_shared: Snapshot, *, now
                 said = pair in refused or (image, "") in refused
                 if account not in direct | covered and not said:
                     yield f"{image} should be shared with …{account[-4:]}, and nothing says why it is not"
+                if account in direct and pair in authorized and is_sealed(world.images[image]):
+                    trusted = account in let_in(now_shared.roles.get(world.images[image]["owner"], ""))
+                    if not trusted and pair not in untrusted:
+                        yield f"{image} is shared with …{account[-4:]}, whom the sharing role does not let in"
                 if account in direct & covered and pair in oracle.ours and pair not in oracle.unclear:
                     yield f"{image} is shared with …{account[-4:]} twice, once directly by us"
                 continue

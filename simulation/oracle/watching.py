@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from simulation.oracle.audiences import Document, Pair, Pairs, World, rules_for, wanted_pairs, whole
+from simulation.oracle.audiences import (
+    Document,
+    Pair,
+    Pairs,
+    World,
+    authorized_pairs,
+    desktop_places,
+    in_regions,
+    rules_for,
+    wanted_pairs,
+    whole,
+)
+from simulation.oracle.roles import SharingRoles, is_sealed, let_in, sealed_images
 
 SKEW = 1200.0
 """Seconds by which a vendor's clock may differ: a grant by hand so close to an intention of ours looks the same."""
@@ -25,6 +37,7 @@ EDGE = 120.0
 """Seconds about the edge of a window in which nobody can say on which side a loss lies."""
 
 ACCOUNTS_A_CALL, ENTITIES_A_CALL = 10, 5
+SHARING_IMAGES = (":ModifyImageSharePermission", ":ModifyImagePermission")
 DAY = 86_400.0
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
@@ -40,6 +53,11 @@ RULES = (
     "nothing while paused",
     "at most ten",
     "nothing into what is held",
+    "no more desktops than places",
+    "no encrypted desktop",
+    "encrypted where a rule says so",
+    "let in before the grant",
+    "nobody is let out who needs it",
     "modes are kept",
     "grace is kept",
     "partners wait",
@@ -58,6 +76,8 @@ class Snapshot:
     covered: Mapping[str, frozenset[str]]
     rows: Mapping[str, tuple[frozenset[str], frozenset[str]]]
     places: Mapping[str, tuple[str, str]]
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Owner -> the trust policy of its sharing role, where it has one."""
 
     def pairs(self) -> set[Pair]:
         """Every pair with access."""
@@ -80,7 +100,7 @@ class Violation:
 
 
 @dataclass
-class _Run:
+class Run:
     """What the oracle knows of a run that is under way."""
 
     name: str
@@ -98,6 +118,14 @@ class _Run:
     """The direct grants without another channel when it began."""
     lied: bool = False
     """Whether lists lay when it began, and did not show it."""
+    misled: bool = False
+    """Whether lists lay at any moment of it so far, and did not show it."""
+    hindered: bool = False
+    """Whether anything failed that may have kept it from reading all."""
+    let_in: set[Pair] = field(default_factory=set)
+    """(owner, account) that was let in by the owner's sharing role at any moment of it."""
+    edited: set[str] = field(default_factory=set)
+    """Owners whose sharing role somebody else wrote since it read it."""
     last_request: int = 0
     wrote: bool = False
 
@@ -111,7 +139,7 @@ class Oracle:
         self.policy = policy
         self.world = World(world)
         self._worlds: list[tuple[float, World]] = [(now, self.world)]
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self.by_hand: dict[Pair, float] = dict.fromkeys(_pairs(snapshot.direct), now)
         self.rows_by_hand: dict[Pair, float] = dict.fromkeys(snapshot.entities(), now)
         self.ours: dict[Pair, tuple[str, str]] = {}
@@ -129,12 +157,19 @@ class Oracle:
         self._doubted: set[Pair] = set()
         self.kept_after_leaving: set[Pair] = set()
         self._wanted: dict[tuple[int, int, str], Pairs] = {}
+        self._authorized: dict[tuple[int, int, str], Pairs] = {}
+        self.roles = SharingRoles(self)
+        self.roles.begin(snapshot.roles, now)
         self._combined: dict[tuple[int, int], World] = {}
         self._pinned: list[object] = []
         self.left: set[str] = set()
         self.known: set[str] = set(self.world.members)
         self._looked_at: set[tuple[int, int]] = set()
         self._asked_for: dict[Pair, float] = {}
+        self._desktops: set[str] = set()
+        self._note_desktops()
+        self.failing: frozenset[str] = frozenset()
+        """Operations that are struck by any fault."""
         self.lying: frozenset[str] = frozenset()
         """Operations whose lists do not show that they lie: two such readings end an ownership rightly."""
 
@@ -146,11 +181,16 @@ class Oracle:
         self.left |= self.world.members.keys()
         self.known |= self.world.members.keys()
         self.world = World(document)
+        self._note_desktops()
         self.left -= self.world.members.keys()
         self._worlds.append((now, self.world))
         for run in self._runs.values():
             run.worlds.append(self.world)
             self._look(run.policy)
+
+    def _note_desktops(self) -> None:
+        """Images of Elastic Desktop Service, those that are gone too."""
+        self._desktops |= {image for image, row in self.world.images.items() if row.get("service") == "eds"}
 
     def policy_changed(self, policy: Document, *, now: float) -> None:
         """Somebody edited the policy: a run that is under way keeps the one that it began with."""
@@ -182,6 +222,7 @@ class Oracle:
             self.rows_by_hand.pop(row, None)
             self.our_rows.pop(row, None)
         self._ever |= after.pairs()
+        self.roles.people_did(before, after, now)
 
     def secret(self, text: str) -> None:
         """Something that nobody may read in a log, a report or the state."""
@@ -204,9 +245,10 @@ class Oracle:
         before = (*standing[-1:], *earlier)
         # Nobody knows whether a share reaches the management account: it has what is granted to it directly.
         had = {pair for pair in snapshot.pairs() if pair[1] != self.world.management} | _pairs(snapshot.direct)
-        self._runs[name] = _Run(name, self.policy, now, [self.world], had, before, self.held())
+        self._runs[name] = Run(name, self.policy, now, [self.world], had, before, self.held())
         self._runs[name].direct = frozenset(_pairs(snapshot.direct) - _pairs(snapshot.covered))
         self._runs[name].lied = bool(self.lying)
+        self._runs[name].let_in = {(of, account) for of, text in snapshot.roles.items() for account in let_in(text)}
         self._look(self.policy)
 
     def _look(self, policy: Document) -> None:
@@ -220,11 +262,20 @@ class Oracle:
         self._check_whole_audiences(run)
         self._totals = self._totals[-500:]
 
-    def asked(self, name: str) -> None:
+    def under_way(self) -> list[Run]:
+        """The runs that are under way."""
+        return list(self._runs.values())
+
+    def asked(self, name: str, operation: str) -> None:
         """A run got an answer."""
         self.sequence += 1
         if name in self._runs:
-            self._runs[name].last_request = self.sequence
+            run = self._runs[name]
+            run.last_request = self.sequence
+            if operation == "ram:GetRole" and len(run.policy["owners"]) == 1:
+                run.edited.clear()  # it has read now what somebody wrote
+            run.misled |= bool(self.lying)
+            run.hindered |= bool(self.failing)
 
     def wrote(
         self, name: str, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot, *, now: float
@@ -237,10 +288,13 @@ class Oracle:
         self._check_writer(run, operation, place)
         self._check_pause(run, operation, place)
         self._check_gained(run, operation, params, before, after, now)
+        self._check_desktops(run, operation, params, before)
+        self._check_sealed(run, operation, params, before, after, now)
         self._check_absence(run, operation, params, before, now)
         self._check_lost(run, operation, before, after, now)
         self._note_owners(run, operation, params, before, after)
         self._check_ownership()
+        self.roles.check_ownership(after.roles)
         self._ever |= after.pairs()
         self._totals.append((now, len(before.pairs())))
 
@@ -252,13 +306,15 @@ class Oracle:
         if parts[0] == "pause":
             self._paused = (self.sequence, json.loads(data))
         series = "/".join(parts[:-1])
-        if "waiting" in parts or parts[0] not in ("shards", "guard", "pause"):
+        if "waiting" in parts or parts[0] not in ("shards", "guard", "pause", "roles"):
             return
         known = self.newest.get(series)
         if known is not None and name > known[0]:
             return
         form = json.loads(data)
         self.newest[series] = (name, form)
+        if parts[0] == "roles":
+            self.roles.stored(parts[1], form)
         if parts[0] == "shards":
             for image, entries in form.get("grants", {}).items():
                 for account, entry in entries.items():
@@ -267,6 +323,7 @@ class Oracle:
                         times += [t for t in _moments(entry) if t not in times[-4:]]
             self._check_ownership()
             self._check_nothing_foreign(form)
+            self._check_no_foreign_desktop(form)
 
     # --- the rules
 
@@ -279,11 +336,46 @@ class Oracle:
             self._pinned += [policy, world]
         return self._wanted[key]
 
-    def allowed(self, run: _Run, now: float) -> set[Pair]:
+    def authorized(self, run: Run, now: float) -> set[Pair]:
+        """What a run's policy lets be shared of encrypted images, in the organization at some moment of the run."""
+        today = datetime.fromtimestamp(now, timezone.utc).date().isoformat()
+        found: set[Pair] = set()
+        for world in self._views(run):
+            key = (id(run.policy), id(world), today)
+            if key not in self._authorized:
+                self._authorized[key] = authorized_pairs(run.policy, world, today)
+                self._pinned += [run.policy, world]
+            found |= self._authorized[key]
+        return found
+
+    def known_to_have(self, run: Run, owner: str, account: str, after: Snapshot) -> list[str]:
+        """The encrypted images of an owner that an account has, as a run that was told no lies could see.
+
+        Not seen are what others gave lately, and what a resource share gives to who moved lately, or has left.
+        """
+        if run.misled:
+            return []
+        found = []
+        for image in sealed_images(self.world, owner):
+            if account in after.direct.get(image, ()):
+                made = self.by_hand.get((image, account))
+                if made is None or made <= self._worlds[0][0] or made < run.began - SETTLED:
+                    found.append(image)
+            elif account in after.covered.get(image, ()) and not self._moves(run, account):
+                lately = any(
+                    at >= run.began - SETTLED and at > self._worlds[0][0]
+                    for (share, _), at in self.rows_by_hand.items()
+                    if image in after.rows.get(share, ((), ()))[0]
+                )
+                if account in self.world.members and not lately:
+                    found.append(image)
+        return found
+
+    def allowed(self, run: Run, now: float) -> set[Pair]:
         """What a run's policy wants in the organization as it was at some moment of the run, or is still listed."""
         return set().union(*(self.wanted(run.policy, world, now) for world in self._views(run)))
 
-    def needed(self, run: _Run, now: float) -> set[Pair]:
+    def needed(self, run: Run, now: float) -> set[Pair]:
         """What a run's policy wants at every moment of it."""
         worlds = self._views(run)
         found = set(self.wanted(run.policy, worlds[0], now))
@@ -291,7 +383,7 @@ class Oracle:
             found &= self.wanted(run.policy, world, now)
         return found
 
-    def _views(self, run: _Run) -> list[World]:
+    def _views(self, run: Run) -> list[World]:
         """What a run may have read: any organization of its time with any images of its time."""
         images = {id(world.images): world for world in run.worlds}
         views = []
@@ -304,7 +396,7 @@ class Oracle:
                 views.append(self._combined[key])
         return views
 
-    def _check_sizes(self, run: _Run, operation: str, params: Mapping[str, str]) -> None:
+    def _check_sizes(self, run: Run, operation: str, params: Mapping[str, str]) -> None:
         self.looked["at most ten"] += 1
         numbers = Counter(key.split(".")[0] for key in params if key.count(".") >= 1 and not key.endswith("Type"))
         for key, most in (
@@ -316,7 +408,7 @@ class Oracle:
             if numbers[key] > most:
                 self._wrong("at most ten", f"{run.name}: {operation} with {numbers[key]} of {key}")
 
-    def _check_writer(self, run: _Run, operation: str, place: str) -> None:
+    def _check_writer(self, run: Run, operation: str, place: str) -> None:
         if not place:
             return  # refused before anybody could see where
         self.looked["one writer a shard"] += 1
@@ -325,10 +417,12 @@ class Oracle:
             holder = lease.get("run") if lease.get("seconds") else "nobody"
             self._wrong("one writer a shard", f"{run.name} sends {operation} to {place}, which {holder} holds")
 
-    def _check_pause(self, run: _Run, operation: str, place: str) -> None:
+    def _check_pause(self, run: Run, operation: str, place: str) -> None:
         self.looked["nothing while paused"] += 1
         number, form = self._paused
         shard = place.removeprefix("shards/")
+        if place.startswith("roles/"):
+            shard = f"ecs/{place.removeprefix('roles/')}/*"
         if (form.get("everything") or shard in form.get("shards", ())) and number < run.last_request:
             self._wrong("nothing while paused", f"{run.name} sends {operation} to {shard}")
         self.looked["modes are kept"] += run.policy["mode"] != "enforce"
@@ -336,7 +430,7 @@ class Oracle:
             self._wrong("modes are kept", f"{run.name} sends {operation} in mode observe")
 
     def _check_gained(
-        self, run: _Run, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot, now: float
+        self, run: Run, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot, now: float
     ) -> None:
         self.looked["never widen"] += 1
         gained = _pairs(after.direct) - _pairs(before.direct)
@@ -367,14 +461,12 @@ class Oracle:
                                     f"and {target} is not in the audience of {image}")  # fmt: skip
         del operation, params
 
-    def _check_absence(
-        self, run: _Run, operation: str, params: Mapping[str, str], before: Snapshot, now: float
-    ) -> None:
+    def _check_absence(self, run: Run, operation: str, params: Mapping[str, str], before: Snapshot, now: float) -> None:
         """Whether a run asks for what was there all the time: then it concluded something from a list that lacked it.
 
         Where lists lie and do not show it, or a resource share reaches the account too, it may have seen nothing else.
         """
-        if not operation.endswith("ModifyImageSharePermission"):
+        if not operation.endswith(SHARING_IMAGES):
             return
         image = params.get("ImageId", "")
         for pair in sorted((image, value) for key, value in params.items() if key.startswith("AddAccount.")):
@@ -386,7 +478,59 @@ class Oracle:
                     "absence needs proof", f"{run.name} grants {_told(pair)} again, which was there all the time"
                 )
 
-    def _lies_in(self, run: _Run, image: str, target: str, now: float) -> bool:
+    def _check_desktops(self, run: Run, operation: str, params: Mapping[str, str], before: Snapshot) -> None:
+        """Whether a run asks for more shares of desktop images than there are places, or for an encrypted one.
+
+        What counts is what it could know: all that we gave, as the state has it, and what others gave some time before
+        it began, in the regions that it reads. The call is looked at, not what came of it: the cloud may refuse it.
+        """
+        image = params.get("ImageId", "")
+        if not operation.endswith(":ModifyImagePermission") or image not in self.world.images:
+            return
+        there = _pairs(before.direct)
+        asked = {(image, value) for key, value in params.items() if key.startswith("AddAccount.")} - there
+        if not asked:
+            return
+        self.looked["no encrypted desktop"] += 1
+        if self.world.images[image].get("encryption", "none") != "none":
+            self._wrong("no encrypted desktop", f"{run.name} shares {image}, which is encrypted, {operation}")
+        if run.misled:
+            return
+        self.looked["no more desktops than places"] += 1
+        quota, together = desktop_places(run.policy, self.world, image)
+        used = {pair for pair in there if pair[0] in together and self._is_known_to(run, pair)}
+        if len(used) + len(asked) > quota:
+            text = f"{run.name} asks for {_told(min(asked))} and so for {len(used) + len(asked)} shares of {quota}"
+            self._wrong("no more desktops than places", text)
+
+    def _check_sealed(
+        self, run: Run, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot, now: float
+    ) -> None:
+        """Encrypted images of ECS: only where a rule authorizes it, directly, to whom the role lets in before."""
+        if operation == "ram:UpdateRole":
+            self.roles.wrote(run, params, before, after)
+        elif operation == "ecs:ModifyImageSharePermission":
+            image = params.get("ImageId", "")
+            asked = {value for key, value in params.items() if key.startswith("AddAccount.")}
+            self.roles.shares_with(run, image, frozenset(asked) - before.direct.get(image, frozenset()), now=now)
+        for share, (images, _) in after.rows.items():
+            for image in sorted(images - before.rows.get(share, (frozenset(), frozenset()))[0]):
+                if is_sealed(self.world.images.get(image, {})):
+                    self._wrong("encrypted where a rule says so", f"{run.name} puts {image}, encrypted, into {share}")
+
+    def _is_known_to(self, run: Run, pair: Pair) -> bool:
+        """Whether a run that read all and was told no lies knows of a share of a desktop image."""
+        if pair in self.ours:
+            return True
+        shown = self._was_shown(pair, run)
+        return shown and not run.hindered and in_regions(run.policy, self.world.images[pair[0]])
+
+    def _was_shown(self, pair: Pair, run: Run) -> bool:
+        """Whether what somebody gave by hand was there long enough before a run for any list to show it."""
+        made = self.by_hand.get(pair, run.began)
+        return made <= self._worlds[0][0] or made < run.began - SETTLED
+
+    def _lies_in(self, run: Run, image: str, target: str, now: float) -> bool:
         """Whether everybody whom a target reaches, today and tomorrow, is in the image's audience."""
         today = datetime.fromtimestamp(now, timezone.utc).date().isoformat()
         for world in self._views(run):
@@ -399,7 +543,7 @@ class Oracle:
                 return True
         return False
 
-    def _check_lost(self, run: _Run, operation: str, before: Snapshot, after: Snapshot, now: float) -> None:
+    def _check_lost(self, run: Run, operation: str, before: Snapshot, after: Snapshot, now: float) -> None:
         lost = before.pairs() - after.pairs()
         direct = _pairs(before.direct) - _pairs(after.direct)
         ended = before.entities() - after.entities()
@@ -431,12 +575,12 @@ class Oracle:
         if counted:
             self._check_limits(run, now, before, self._losses[-len(counted) :])
 
-    def _has_left(self, run: _Run, account: str) -> bool:
+    def _has_left(self, run: Run, account: str) -> bool:
         return account in self.left or any(
             account not in world.members for world in run.worlds if account in self.known
         )
 
-    def _moves(self, run: _Run, account: str) -> bool:
+    def _moves(self, run: Run, account: str) -> bool:
         """Whether an account joined, moved or left so lately that the run may have read it in either place, or in none.
 
         Then nobody can say for which of the guard's limits its losses count, or that it has anything to lose: by a
@@ -446,7 +590,7 @@ class Oracle:
         read = {world.members.get(account, ("",))[0] for world in (*run.before_it, *run.worlds)}
         return len(read) > 1
 
-    def _is_passing(self, run: _Run, account: str) -> bool:
+    def _is_passing(self, run: Run, account: str) -> bool:
         """Whether an account joined or left so lately that the run may have read it as a member, or as none."""
         read = {account in world.members for world in (*run.before_it, *run.worlds)}
         return len(read) > 1
@@ -459,7 +603,7 @@ class Oracle:
         """
         return self._looks_ours(pair, strange[pair]) if pair in strange else pair not in direct
 
-    def _check_limits(self, run: _Run, now: float, before: Snapshot, just_now: list[tuple[float, Pair, bool]]) -> None:
+    def _check_limits(self, run: Run, now: float, before: Snapshot, just_now: list[tuple[float, Pair, bool]]) -> None:
         just_lost = any(not gone for _, _, gone in just_now)
         just_departed = any(gone for _, _, gone in just_now)
         limits = run.policy["safety"].get("hold_when", {})
@@ -480,11 +624,11 @@ class Oracle:
         if just_departed and row.get("percent", 5) == 0:
             self._wrong("guarded revocation", f"{run.name}: departed accounts lost access, and the limit is 0 %")
 
-    def _losses_of_others(self, run: _Run, pairs: set[Pair]) -> bool:
+    def _losses_of_others(self, run: Run, pairs: set[Pair]) -> bool:
         """Whether losses of earlier runs are among them, under limits that may have been others."""
         return bool(pairs - run.lost)
 
-    def _check_whole_audiences(self, run: _Run) -> None:
+    def _check_whole_audiences(self, run: Run) -> None:
         by_image: dict[str, set[Pair]] = defaultdict(set)
         for pair in run.had:
             by_image[pair[0]].add(pair)
@@ -493,7 +637,7 @@ class Oracle:
             if len(pairs) > 1 and pairs <= run.counted and any(not self._moves(run, a) for _, a in unapproved):
                 self._wrong("guarded revocation", f"{run.name}: {image} lost its whole audience of {len(pairs)}")
 
-    def _check_grace(self, run: _Run, lost: set[Pair], now: float) -> None:
+    def _check_grace(self, run: Run, lost: set[Pair], now: float) -> None:
         safety = run.policy["safety"]
         grace = seconds(safety.get("grace", "0s"))
         on_leave = safety.get("on_leave", "revoke")
@@ -510,7 +654,7 @@ class Oracle:
                 self._wrong("grace is kept", f"{run.name} takes {_told(pair)}, wanted until {since:.0f} s ago")
 
     def _check_ours_only(
-        self, run: _Run, operation: str, direct: set[Pair], ended: set[Pair], lost: set[Pair], now: float
+        self, run: Run, operation: str, direct: set[Pair], ended: set[Pair], lost: set[Pair], now: float
     ) -> None:
         self.looked["ours only"] += 1
         unmanaged = run.policy["safety"].get("unmanaged", "keep")
@@ -530,20 +674,25 @@ class Oracle:
                 self._wrong("ours only", f"{run.name}: {operation} takes {row[1]} out of {row[0]}, put there by hand")
 
     def _looks_ours(self, pair: Pair, made: float) -> bool:
-        """Whether an intention of ours was written down so close to a grant by hand that they look the same."""
+        """Whether an intention of ours was written down so close to a grant by hand that they look the same.
+
+        Of a desktop image nothing says when it was shared, so there it is any intention that could not know better.
+        """
+        if pair[0] in self._desktops:
+            return pair in self.unclear
         return pair in self.unclear or any(
             abs(made - since) <= SKEW or since <= made <= since + DAY for since in self._intended.get(pair, ())
         )
 
     def _note_owners(
-        self, run: _Run, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot
+        self, run: Run, operation: str, params: Mapping[str, str], before: Snapshot, after: Snapshot
     ) -> None:
         for pair in _pairs(after.direct) - _pairs(before.direct):
             self.ours[pair] = (run.name, operation)
         for row in after.entities() - before.entities():
             self.our_rows[row] = (run.name, operation)
         # What was there by hand and is asked for again may look like ours from now on.
-        if operation.endswith("ModifyImageSharePermission"):
+        if operation.endswith(SHARING_IMAGES):
             image = params.get("ImageId", "")
             added = {(image, value) for key, value in params.items() if key.startswith("AddAccount.")}
             self.unclear |= added & self.by_hand.keys()
@@ -566,7 +715,16 @@ class Oracle:
     def _forget_what_lists_denied(self) -> None:
         """What two readings did not show is nobody's any more, though it is there."""
         for operations, rows, kind in (
-            (("ecs:DescribeImageSharePermission", "ecs:DescribeImages"), self.ours, "grants"),
+            (
+                (
+                    "ecs:DescribeImageSharePermission",
+                    "ecs:DescribeImages",
+                    "ecd:DescribeImagePermission",
+                    "ecd:DescribeImages",
+                ),
+                self.ours,
+                "grants",
+            ),
             (("resourcesharing:ListResourceShareAssociations", "ecs:DescribeImages"), self.our_rows, "shares"),
         ):
             lying = any({one, one.partition(":")[0] + ":*", "*"} & self.lying for one in operations)
@@ -594,6 +752,23 @@ class Oracle:
                 before = self._intended.get(pair)
                 if not before:
                     self._wrong("ours only", f"{_told(pair)} was granted by hand, and the state says that it is ours")
+
+    def _check_no_foreign_desktop(self, form: Document) -> None:
+        """The same for desktop images, of which no row says when it was shared: an entry owns whatever is there.
+
+        So none may be written down for what somebody else gave before the run began that writes, as far as it saw it.
+        """
+        run = self._runs.get((form.get("lease") or {}).get("run", ""))
+        for image, entries in form.get("grants", {}).items():
+            for account in entries if image in self._desktops else ():
+                pair = (image, account)
+                made = self.by_hand.get(pair)
+                if made is None or pair in self.unclear:
+                    continue
+                self.looked["ours only"] += 1
+                if run is not None and self._was_shown(pair, run) and not run.misled:
+                    self._wrong("ours only", f"{_told(pair)} was granted by hand, and the state says that it is ours")
+                self.unclear.add(pair)
 
     # --- reading the state
 
@@ -626,13 +801,18 @@ class Oracle:
         return None
 
     def _place(self, params: Mapping[str, str], *snapshots: Snapshot) -> str:
-        """The series of the shard that a call writes to."""
+        """The series of the shard, or of the sharing role, that a call writes to."""
+        after, before = snapshots
+        if "NewAssumeRolePolicyDocument" in params:
+            owners = sorted(o for o, text in after.roles.items() if before.roles.get(o) != text)
+            return f"roles/{owners[0]}" if owners else ""
         image = self.world.images.get(params.get("ImageId", ""))
         for _, world in reversed(self._worlds):
             image = image or world.images.get(params.get("ImageId", ""))
         if image is not None:
+            if image.get("service") == "eds":
+                return f"shards/eds/{image['owner']}/all"
             return f"shards/ecs/{image['owner']}/{image['region']}"
-        after, before = snapshots
         made = sorted(after.places.keys() - before.places.keys())
         share = made[0] if made else params.get("ResourceShareId", "")
         for snapshot in snapshots:

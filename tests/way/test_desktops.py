@@ -173,6 +173,30 @@ def test_a_received_image_that_is_listed_as_such_is_nobodys_matter(trial: Trials
     assert have(t) == {**everywhere(A, B), "m-desk-theirs": {OWNER, D}}
 
 
+def test_owners_that_share_with_each_other_keep_what_is_theirs(trial: Trials) -> None:
+    """Each lists what it received from the other among its own images: that is no reading of who has them."""
+    other = "1000000000000021"
+    document = desks(more_images={"m-desk-other": desk("desk-other", owner=other)})
+    document["directory"]["members"][other] = {"name": "other", "folder": "root"}
+    document["roles"][f"acs:ram::{other}:role/orgshare"] = {"trusts": [OWNER]}
+    owners = [
+        {"account": OWNER, "regions": [REGION, OTHER_REGION]},
+        {"account": other, "regions": [REGION], "role": f"acs:ram::{other}:role/orgshare"},
+    ]
+    everybody = desk_rule(accounts=[OWNER, other, A])
+    t = trial(world=document, policy=policy(owners=owners, rules=[everybody]))
+    for _ in range(4):
+        applied = t.apply()
+        assert have(t) == {**everywhere(other, A), "m-desk-other": {OWNER, A}}
+        t.cloud.advance(16 * 60)
+    assert (applied.plan.changes, applied.plan.refused, applied.plan.findings) == ((), (), ())
+    t.write_policy(policy(owners=owners, rules=[desk_rule(accounts=[E])]))
+    t.apply()
+    t.approve_all()
+    t.apply()
+    assert have(t) == {**everywhere(E), "m-desk-other": {E}}
+
+
 def test_an_image_that_became_encrypted_can_be_taken_back(trial: Trials) -> None:
     """Refusals stop additions only."""
     t = trial(world=desks(), policy=desk_policy(desk_rule()))

@@ -213,6 +213,21 @@ def test_only_encrypted_images_of_rules_that_authorize_them_are_shared(trial: Tr
     assert refusals(applied) == {(image, "encrypted-refused", (C, D)) for image in ALL}
 
 
+def test_whoever_no_rule_authorizes_is_named_where_something_else_stands_against_the_image_too(trial: Trials) -> None:
+    """A deprecated image is given to nobody new; of those who would not get it anyway each is named once."""
+    rules = [
+        {**rule("open", channel="auto"), "encrypted": "authorize"},
+        rule("shut", channel="auto", folders=["fd-test"]),
+    ]
+    t = trial(world=sealed(), policy=policy(rules=rules))
+    t.patch(images={"m-gold": {"status": "Deprecated"}})
+    applied = t.apply()
+    assert t.access() == {**everywhere(A, B), "m-gold": set()}
+    assert refusals(applied) == {
+        ("m-gold", "deprecated", (A, B)), *((image, "encrypted-refused", (C, D)) for image in ALL)
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("shown", [True, False])
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("role", [False, None, {"trusts_services": [ecs_of(A), ecs_of(B)]}])

@@ -594,10 +594,11 @@ class _Image:
         if image.id in self.work.unseen or self.case.unsure:
             return (), (), ()  # a share that cannot be seen may reach anybody
         has = self.direct | self.under_way
+        sealed = self._sealed_off(has)
         barred = refused_as_it_is(image)
         if barred is not None:
             left = ground.barred - has
-            return (), (), (refused(image, want, barred[0], left, barred[1]),) if left else ()
+            return (), (), (*([refused(image, want, barred[0], left, barred[1])] if left else []), *sealed)
         # Of those who go over to a direct grant, only an account without any row can be seen to get one.
         wait = frozenset(a for a in ground.moving if a in self.listed or a not in self.coverage.associated)
         missing = ground.missing - has - wait
@@ -607,14 +608,19 @@ class _Image:
         if unserved:
             remedy = f"{ground.why}: {remedy_of(ground.reason)}"
             refusals = (*refusals, refused(image, want, ground.reason, unserved, remedy))
+        return grants, tuple(sorted(asking)), (*refusals, *sealed)
+
+    def _sealed_off(self, has: frozenset[str]) -> tuple[Refusal, ...]:
+        """Who is wanted and may not get the image because it is encrypted, whatever else stands against it."""
+        want, found = self.want, []
         for left_out, remedy in (
             (want.unauthorized, remedy_of("encrypted-refused")),
             (want.unreachable, "it is encrypted, and then it is shared directly only: set channel: auto or direct"),
         ):
             without = left_out - has - self.coverage.possible
             if without:
-                refusals = (*refusals, refused(image, want, "encrypted-refused", without, remedy))
-        return grants, tuple(sorted(asking)), refusals
+                found.append(refused(self.image, want, "encrypted-refused", without, remedy))
+        return tuple(found)
 
     def _asking(self, missing: frozenset[str]) -> frozenset[str]:
         """Partners whose first grant of the image a person has to approve; what we granted before is none.
