@@ -25,6 +25,7 @@ from orgshare.policy.model import Policy
 from orgshare.ports import ObjectStore
 from orgshare.record.state import State, begin, open_state
 from orgshare.report.documents import apply_document
+from orgshare.retired import Retirement
 from orgshare.way.applying import apply
 from orgshare.way.runtime import Runtime
 from orgshare.words import Shard
@@ -121,7 +122,7 @@ class Deployment:
         return report
 
     def decided_by_person(self, step: Step) -> bool:
-        """A person approves or rejects what is held, pauses or resumes."""
+        """A person approves or rejects what is held, pauses or resumes, retires an image or takes that back."""
         kind = step["kind"]
         moment = self._now()
         try:
@@ -132,6 +133,15 @@ class Deployment:
                 return True
             if kind == "resume":
                 state.resume(None, run="person", who="somebody", now=moment)
+                return True
+            if kind == "retire":
+                mark = {step["image"]: Retirement(moment, "somebody")}
+                state.update_retired(lambda marks: {**mark, **marks}, run="person")
+                return True
+            if kind == "take-back":
+                if step["image"] not in state.retired():
+                    return False
+                state.update_retired(lambda marks: {i: m for i, m in marks.items() if i != step["image"]}, run="person")
                 return True
             if not state.guard().holds:
                 return False

@@ -179,6 +179,8 @@ class People:
             return [{"images": {image: None}, "grants": {image: None}}] if len(world.images) > 2 else None
         if kind == "image-status":
             return [{"images": {image: {"status": step["status"]}}}]
+        if kind == "retire-tag-image":
+            return [{"images": {image: {"tags": {"lifecycle": step["lifecycle"]}}}}]
         if kind == "tag-image":
             return [{"images": {image: {"tags": {"share": step["share"]}}}}]
         return [{"images": {image: {"name": step["name"]}}}]

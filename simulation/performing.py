@@ -181,7 +181,7 @@ class _Performance:
             had, self._faults = bool(self._faults), []
             self._set_faults()
             return had
-        if kind in ("approve", "reject", "pause", "resume"):
+        if kind in ("approve", "reject", "pause", "resume", "retire", "take-back"):
             return self._decide(step)
         self._clock.advance(1)
         if not self._people.act(step):
@@ -207,9 +207,15 @@ class _Performance:
         self.oracle.failing = frozenset(f["operation"] for f in faults)
 
     def _decide(self, step: Step) -> bool:
-        """A person approves, rejects, pauses or resumes, as the command line does it."""
+        """A person approves, rejects, pauses, resumes, retires or takes that back, as the command line does it."""
         self._clock.advance(1)
-        return self._deployment.decided_by_person(step)
+        if "image" in step and step["image"] not in self._cloud.world().images:
+            return False
+        if not self._deployment.decided_by_person(step):
+            return False
+        if "image" in step:
+            self.oracle.retired(step["image"], back=step["kind"] == "take-back", now=self._clock.now())
+        return True
 
     # --- the policy
 

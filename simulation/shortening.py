@@ -96,6 +96,7 @@ def _simpler_settings(setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "desktops": 0,
         "desks_given": 0,
         "encryption": {},
+        "retiring": 0,
     }
     for key, value in plain.items():
         if setting[key] != value:

@@ -355,6 +355,7 @@ def policy_of(setting: Mapping[str, Any]) -> dict[str, Any]:
         },
         "owners": owners,
         "never": {},
+        **({"retire": {"tags": {"lifecycle": "retired"}}} if setting["retiring"] else {}),
         "rules": setting["rules"],
         "safety": setting["safety"],
     }
@@ -375,6 +376,7 @@ class _Author:
         self._seed = seed
         self._random = Random(f"story {seed}")
         self._made = 0
+        self._retired = ""
         self._desktops = "ecd:" in self._favourite() or self._random.random() < 0.3
         self._sealed = any(one in self._favourite() for one in ("ram:", "roles")) or self._random.random() < 0.25
 
@@ -419,6 +421,7 @@ class _Author:
             "encryption": self._encryption() if self._sealed else {},
             "role": self._one(("plain", "plain", "plain", "used", "used", "keyless", "missing")),
             "role_length": self._one((2048, 2048, 300)),
+            "retiring": random.randrange(2),
             "desk_scope_meant": self._one(SCOPES) if random.random() < 0.1 else scope,
             "nested": ("yes" if nests else "no") if said else "unknown",
             "delays": {
@@ -562,6 +565,10 @@ class _Author:
                          "status": self._one(("Deprecated", "Available"))}),
             (1, lambda: {"kind": "delete-image", "image": self._image()}),
             (1, lambda: {"kind": "tag-image", "image": self._image(), "share": self._one(("org", "lab"))}),
+            (1, lambda: {"kind": "retire", "image": self._image()}),
+            (1, lambda: {"kind": "take-back", "image": self._retired or self._image()}),
+            (1, lambda: {"kind": "retire-tag-image", "image": self._image(),
+                         "lifecycle": self._one(("retired", "retired", None))}),
             (1, lambda: {"kind": "rename-image", "image": self._image(), "name": self._one(("zinc", "iron-o"))}),
             (2, lambda: {"kind": "grant", "image": self._image(), "account": self._one((*MEMBERS, STRANGER, PARTNER))}),
             (1, lambda: {"kind": "revoke", "number": self._random.randrange(8)}),
@@ -577,7 +584,10 @@ class _Author:
             (1, lambda: {"kind": "lose-events"}),
         )  # fmt: skip
         chosen = self._random.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]
-        return chosen()
+        step = chosen()
+        if step["kind"] == "retire":
+            self._retired = step["image"]
+        return step
 
     def _writing_a_role(self) -> Step:
         """What another writer of a sharing role does."""
@@ -807,6 +817,9 @@ _TELLING: Mapping[str, Callable[[Step], str]] = {
     "image-status": lambda s: f"image {s['image']} becomes {s['status']}",
     "delete-image": lambda s: f"image {s['image']} is deleted",
     "tag-image": lambda s: f"image {s['image']} gets the tag share={s['share']}",
+    "retire": lambda s: f"somebody retires {s['image']}",
+    "take-back": lambda s: f"somebody takes back that {s['image']} is retired",
+    "retire-tag-image": lambda s: f"image {s['image']} gets the tag lifecycle={s['lifecycle']}",
     "rename-image": lambda s: f"image {s['image']} is called {s['name']}",
     "grant": lambda s: f"somebody grants {s['image']} to {short(s['account'])} by hand",
     "revoke": lambda s: f"somebody revokes grant number {s['number']} by hand",

@@ -18,7 +18,9 @@ NEWCOMER = "7000000000000007"
 class World:
     """A world's document, read once."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, marks: frozenset[str] = frozenset()) -> None:
+        """``marks`` are images that a person retired, which the deployment's state says and no world."""
+        self.marks = marks
         directory = document.get("directory") or {}
         self.management = str(directory.get("management", ""))
         self.directory = str(directory.get("id", ""))
@@ -54,6 +56,7 @@ class World:
         other = World.__new__(World)
         other.__dict__.update(self.__dict__)
         other.images = of.images
+        other.marks = of.marks
         return other
 
 
@@ -135,10 +138,17 @@ def desktop_places(policy: Document, world: World, image_id: str) -> tuple[int, 
     return quotas.get("eds_shares", 50), frozenset(together)
 
 
+def is_retired(policy: Document, world: World, image_id: str) -> bool:
+    """Whether a person retired an image, or its tags do."""
+    tags, wanted = world.images[image_id].get("tags", {}), policy.get("retire", {}).get("tags", {})
+    by_tags = bool(wanted) and all(tags.get(key) in _many(value) for key, value in wanted.items())
+    return image_id in world.marks or by_tags
+
+
 def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:
-    """The rules that select an image that the policy's owners have."""
+    """The rules that select an image that the policy's owners have: of one that is retired, none."""
     image = world.images.get(image_id)
-    if image is None or not in_regions(policy, image):
+    if image is None or not in_regions(policy, image) or is_retired(policy, world, image_id):
         return []
     return [rule for rule in policy["rules"] if selects(rule, image_id, image)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from simulation.oracle.audiences import Document, Pair, authorized_pairs, frozen_rules
+from simulation.oracle.audiences import Document, Pair, authorized_pairs, frozen_rules, is_retired
 from simulation.oracle.roles import is_sealed, let_in
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def check_settled(oracle: Oracle, report: Document, now_shared: Snapshot, *, now
     for image in sorted(world.images):
         if oracle.selected(image) & frozen:
             continue
+        oracle.looked["nothing retired is shared"] += is_retired(policy, world, image)
         direct, covered = now_shared.direct.get(image, frozenset()), now_shared.covered.get(image, frozenset())
         due = {account for of, account in wanted if of == image}
         conflict = any(row["image"] in ("", image) for row in conflicts)

@@ -58,6 +58,7 @@ RULES = (
     "encrypted where a rule says so",
     "let in before the grant",
     "nobody is let out who needs it",
+    "nothing retired is shared",
     "modes are kept",
     "grace is kept",
     "partners wait",
@@ -137,6 +138,7 @@ class Oracle:
         self.violations: list[Violation] = []
         self.looked: Counter[str] = Counter()
         self.policy = policy
+        self._document, self._marks = world, frozenset[str]()
         self.world = World(world)
         self._worlds: list[tuple[float, World]] = [(now, self.world)]
         self._runs: dict[str, Run] = {}
@@ -177,16 +179,22 @@ class Oracle:
 
     def world_changed(self, document: Document, *, now: float) -> None:
         """Somebody changed the organization or its images."""
+        self._document = document
         self._note_wanted(now)
         self.left |= self.world.members.keys()
         self.known |= self.world.members.keys()
-        self.world = World(document)
+        self.world = World(document, self._marks)
         self._note_desktops()
         self.left -= self.world.members.keys()
         self._worlds.append((now, self.world))
         for run in self._runs.values():
             run.worlds.append(self.world)
             self._look(run.policy)
+
+    def retired(self, image: str, *, back: bool, now: float) -> None:
+        """A person retired an image, or took that back."""
+        self._marks = self._marks - {image} if back else self._marks | {image}
+        self.world_changed(self._document, now=now)
 
     def _note_desktops(self) -> None:
         """Images of Elastic Desktop Service, those that are gone too."""

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.inprocess import in_process
-from orgshare.focus import EVERYTHING, Focus, Selection
+from orgshare.focus import EVERYTHING, Focus, Selection, all_of
 from orgshare.way.applying import apply, carry_out_plan
 from orgshare.way.planning import make_plan
 from orgshare.words import Shard
@@ -191,10 +191,37 @@ def test_owners_that_share_with_each_other_keep_what_is_theirs(trial: Trials) ->
         t.cloud.advance(16 * 60)
     assert (applied.plan.changes, applied.plan.refused, applied.plan.findings) == ((), (), ())
     t.write_policy(policy(owners=owners, rules=[desk_rule(accounts=[E])]))
-    t.apply()
+    for shard in (SHARD, Shard("eds", other, "all")) * 2:
+        t.apply(Focus((all_of(shard),)))
     t.approve_all()
     t.apply()
     assert have(t) == {**everywhere(E), "m-desk-other": {E}}
+
+
+@pytest.mark.parametrize("wanted", [{"accounts": [OWNER, "1000000000000021", A]}, {"partners": [PARTNER, STRANGER]}])
+def test_what_waits_for_a_person_waits_on_when_an_owner_that_received_the_image_is_looked_at(
+    trial: Trials, wanted: dict[str, Any]
+) -> None:
+    """Neither a loss nor a first grant to a partner is decided by who may not even ask who has the image."""
+    other = "1000000000000021"
+    document = desks(grants={image: [other] for image in DESKS})
+    document["directory"]["members"][other] = {"name": "other", "folder": "root"}
+    document["roles"][f"acs:ram::{other}:role/orgshare"] = {"trusts": [OWNER]}
+    owners = [
+        {"account": OWNER, "regions": [REGION, OTHER_REGION]},
+        {"account": other, "regions": [REGION], "role": f"acs:ram::{other}:role/orgshare"},
+    ]
+    safety = {**policy()["safety"], "hold_when": {"lost_pairs": 0}, "partners": "hold"}
+    t = trial(world=document, policy=policy(owners=owners, rules=[desk_rule(**wanted)], safety=safety))
+    t.apply()
+    t.approve_all()
+    t.apply()
+    t.write_policy(policy(owners=owners, rules=[desk_rule(accounts=[E], partners=[PARTNER])], safety=safety))
+    t.apply(Focus((all_of(SHARD),)))
+    before = {hold.pairs for hold in t.state().guard().holds}
+    assert before
+    t.apply(Focus((all_of(Shard("eds", other, "all")),)))
+    assert {hold.pairs for hold in t.state().guard().holds} == before
 
 
 def test_an_image_that_became_encrypted_can_be_taken_back(trial: Trials) -> None:

@@ -171,7 +171,7 @@ def look(runtime: Runtime, focus: Focus, now: datetime, retired: Retirements = N
     by_account = any(selection.accounts for selection in focus.selections)
     covered = {s: coverage_of_images(each.shares, reach, now) for s, each in sharing.items()} if by_account else {}
     readings, passed_over, unselected = _readings(runtime, focus, listings, states, audiences, select, covered, retired)
-    readings = _without_received(readings)
+    readings = _without_received(readings, states)
     services = {li.shard: li.service for li in listings if li.service is not None}
     authorizing = frozenset(index for index, rule in enumerate(policy.rules) if rule.encrypted == "authorize")
     readings = find_encryption(runtime, services, readings, lambda image: not authorizing.isdisjoint(select(image)))
@@ -522,14 +522,20 @@ def _readings(
     return (*without_call, *runtime.executor.map(read, to_read)), tuple(passed_over), tuple(unselected)
 
 
-def _without_received(readings: tuple[ImageReading, ...]) -> tuple[ImageReading, ...]:
-    """The readings without those of images that an owner received from another one whose own reading is there too.
+def _without_received(
+    readings: tuple[ImageReading, ...], states: Mapping[Shard, ShardState]
+) -> tuple[ImageReading, ...]:
+    """The readings without those of images that an owner received from another one, who is known to share them.
 
     Elastic Desktop Service lists such an image with both, and an id is one image: the reading of who only received it
     has no grants, and must not be taken for the other one's.
     """
-    own = {reading.image.id for reading in readings if reading.image.alias == "self"}
-    return tuple(r for r in readings if r.image.alias == "self" or r.image.id not in own)
+    shared = {reading.image.id: reading.image.shard for reading in readings if reading.image.alias == "self"}
+    for shard, state in states.items():
+        shared |= dict.fromkeys((*state.ledger.grants, *state.ledger.strangers), shard)
+    return tuple(
+        r for r in readings if r.image.alias == "self" or shared.get(r.image.id, r.image.shard) == r.image.shard
+    )
 
 
 def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger, coverage: Coverage) -> bool:

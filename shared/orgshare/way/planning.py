@@ -216,9 +216,10 @@ def _judged(
     """Which pairs this run came to a conclusion about: what it read and does not doubt, and what is not ours at all.
 
     What is only about to become ours, and the grants of others, no ledger tells: of these, only a run that read
-    everything knows that their image is not there any more.
+    everything knows that their image is not there any more. Nor does who only received an image know anything of it.
     """
-    undecided = {decision.image.id: decision.undecided for decision in decisions.images}
+    own = (decision for decision in decisions.images if decision.image.alias == "self")
+    undecided = {decision.image.id: decision.undecided for decision in own}
     ledgers = tuple(facts.ledgers.values())
     shared = {e for ledger in ledgers for rows in ledger.shares.values() for e in rows}
     asked = record.asked()
