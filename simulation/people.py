@@ -55,6 +55,8 @@ class People:
             return self._of_member(step)
         if kind.endswith("-folder"):
             return self._of_folder(step)
+        if kind == "delete-copy":
+            return self._of_copy(step)
         if kind.endswith("-image") or kind in ("image-status", "new-desk"):
             return self._of_image(step)
         if kind in ("let-in", "let-out") or kind.endswith("-role"):
@@ -184,6 +186,13 @@ class People:
         if kind == "tag-image":
             return [{"images": {image: {"tags": {"share": step["share"]}}}}]
         return [{"images": {image: {"name": step["name"]}}}]
+
+    def _of_copy(self, step: Step) -> list[dict[str, Any]] | None:
+        copies = sorted(image for image, row in self._cloud.world().images.items() if "orgshare:copy-of" in row.tags)
+        if not copies:
+            return None
+        copy = copies[step["number"] % len(copies)]
+        return [{"images": {copy: None}, "grants": {copy: None}}]
 
     def _by_hand(self, step: Step) -> list[dict[str, Any]] | None:
         kind = step["kind"]

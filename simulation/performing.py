@@ -61,6 +61,7 @@ ROUNDS = 16
 WRITES = (
     "ModifyImageSharePermission",
     "ModifyImagePermission",
+    "CopyImage",
     "UpdateRole",
     "CreateResourceShare",
     "AssociateResourceShare",
@@ -224,13 +225,15 @@ class _Performance:
         edited = json.loads(json.dumps(self._policy_document))
         what = step["what"]
         rules = edited["rules"]
-        if what in ("audience", "channel", "remove"):
+        if what in ("audience", "channel", "copy_to", "remove"):
             if step["number"] >= len(rules) or (what == "remove" and len(rules) < 2):
                 return False
             if what == "remove":
                 del rules[step["number"]]
             else:
                 rules[step["number"]][what] = step[what]
+                if not step[what]:
+                    del rules[step["number"]][what]
         elif what == "regions":
             edited["owners"][0]["regions"] = step["regions"]
         elif what == "owner":
@@ -354,9 +357,15 @@ class _Performance:
             return answer
         self._instant(run, f"before {operation}")
         before = self._snapshot()
+        images = self._cloud.world().images.keys()
         answer = self._handle(request)
         params = dict(parse_qsl(request.query)) | _form(request)
+        made = self._cloud.world().images.keys() - images
+        if made:
+            self.oracle.world_changed(world_document(self._cloud.world()), now=self._clock.now())
         self.oracle.wrote(run, operation, params, before, self._snapshot(), now=self._clock.now())
+        if action == "CopyImage":
+            self.oracle.copied(run, params, frozenset(made), now=self._clock.now())
         self.oracle.asked(run, operation)
         self._instant(run, f"after {operation}")
         return answer

@@ -95,6 +95,7 @@ def _simpler_settings(setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "quota": 50,
         "desktops": 0,
         "desks_given": 0,
+        "copy_key": 0,
         "encryption": {},
         "retiring": 0,
     }

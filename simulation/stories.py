@@ -150,11 +150,14 @@ DESK_READS = ("ecd:DescribeImages", "ecd:DescribeImagePermission", "ecd:Describe
 SEALED_READS = ("ram:GetRole", "ecs:DescribeSnapshots", "ecs:DescribeSnapshots")
 SEALED_CALLS = ("ram:UpdateRole", "ram:*")
 DESK_CALLS = ("ecd:ModifyImagePermission", "ecd:*")
+COPY_CALLS = ("ecs:CopyImage", "ecs:CopyImage")
+COPY_KEY = "key-far"
 PLACES = tuple(
     f"{when} {place}"
     for place in (
         "ecs:ModifyImageSharePermission",
         "ecd:ModifyImagePermission",
+        "ecs:CopyImage",
         "ram:UpdateRole",
         "put roles",
         "resourcesharing:CreateResourceShare",
@@ -334,6 +337,8 @@ def policy_of(setting: Mapping[str, Any]) -> dict[str, Any]:
     """The policy that a story begins with."""
     regions = [REGION, FAR][: setting["regions"]]
     owners: list[dict[str, Any]] = [{"account": OWNER, "regions": regions, "quotas": quotas_of(setting)}]
+    if setting["copy_key"]:
+        owners[0]["kms_keys"] = {FAR: COPY_KEY}
     if setting["owners"] > 1:
         owners.append(
             {
@@ -377,6 +382,7 @@ class _Author:
         self._random = Random(f"story {seed}")
         self._made = 0
         self._retired = ""
+        self._copies = "CopyImage" in self._favourite() or self._random.random() < 0.15
         self._desktops = "ecd:" in self._favourite() or self._random.random() < 0.3
         self._sealed = any(one in self._favourite() for one in ("ram:", "roles")) or self._random.random() < 0.25
 
@@ -411,7 +417,8 @@ class _Author:
         return {
             "store": "oss" if self._seed % 10 == 0 else "memory",
             "owners": 2 if random.random() < 0.12 else 1,
-            "regions": 2 if random.random() < 0.35 else 1,
+            "regions": 2 if random.random() < 0.35 or self._copies else 1,
+            "copy_key": int(self._copies and random.random() < 0.7),
             "crowd": len(CROWD) if crowded else 0,
             "quota": 50 if crowded else self._one((50, 50, 50, 3)),
             "desktops": int(self._desktops),
@@ -447,6 +454,8 @@ class _Author:
             }
             if self._sealed and self._random.random() < 0.85:
                 rule["encrypted"] = self._one(("authorize", "authorize", "authorize", "authorize", "refuse"))
+            if self._copies and self._random.random() < 0.85:
+                rule["copy_to"] = [FAR]
             if modes and self._random.random() < 0.1:
                 rule["mode"] = "add"
             rules.append(rule)
@@ -483,7 +492,8 @@ class _Author:
         )
 
     def _calls(self) -> tuple[str, ...]:
-        return (*CALLS, *(DESK_CALLS if self._desktops else ()), *(SEALED_CALLS if self._sealed else ()))
+        return (*CALLS, *(DESK_CALLS if self._desktops else ()), *(SEALED_CALLS if self._sealed else ()),
+                *(COPY_CALLS * 2 if self._copies else ()))  # fmt: skip
 
     def _safety(self, *, careful: bool = True) -> dict[str, Any]:
         """Limits and habits; ``careful`` ones keep grants longer, which shares to the directory cannot."""
@@ -564,6 +574,7 @@ class _Author:
             (1, lambda: {"kind": "image-status", "image": self._image(),
                          "status": self._one(("Deprecated", "Available"))}),
             (1, lambda: {"kind": "delete-image", "image": self._image()}),
+            (2 if self._copies else 0, lambda: {"kind": "delete-copy", "number": self._random.randrange(4)}),
             (1, lambda: {"kind": "tag-image", "image": self._image(), "share": self._one(("org", "lab"))}),
             (1, lambda: {"kind": "retire", "image": self._image()}),
             (1, lambda: {"kind": "take-back", "image": self._retired or self._image()}),
@@ -660,8 +671,8 @@ class _Author:
         """Another policy: all its rules, one rule's audience or channel, the safety, the mode, the owners."""
         random = self._random
         what = random.choices(
-            ("rules", "audience", "channel", "remove", "safety", "mode", "never", "regions", "owner", "settle"),
-            (3, 4, 4, 1, 3, 1, 1, 1, 1, 0),
+            ("rules", "audience", "channel", "remove", "safety", "mode", "never", "regions", "owner", "copy_to"),
+            (3, 4, 4, 1, 3, 1, 1, 1, 1, 3 if self._copies else 0),
         )[0]
         step: Step = {"kind": "policy", "what": what}
         if what == "rules":
@@ -672,6 +683,8 @@ class _Author:
             step |= {"number": self._number(), "channel": self._one(("auto", "directory", "direct"))}
         elif what == "remove":
             step["number"] = self._number()
+        elif what == "copy_to":
+            step |= {"number": self._number(), "copy_to": self._one(([FAR], [FAR], []))}
         elif what == "safety":
             step["safety"] = self._safety()
         elif what == "mode":
@@ -757,7 +770,7 @@ def _compact(value: object) -> str:
 
 def _policy_told(step: Step) -> str:
     what = step["what"]
-    if what in ("audience", "channel"):
+    if what in ("audience", "channel", "copy_to"):
         return f"the policy: rule {step['number']} gets {what} {_compact(step[what])}"
     if what == "remove":
         return f"the policy: rule {step['number']} is removed"
@@ -816,6 +829,7 @@ _TELLING: Mapping[str, Callable[[Step], str]] = {
     ),
     "image-status": lambda s: f"image {s['image']} becomes {s['status']}",
     "delete-image": lambda s: f"image {s['image']} is deleted",
+    "delete-copy": lambda s: f"somebody deletes copy number {s['number']}",
     "tag-image": lambda s: f"image {s['image']} gets the tag share={s['share']}",
     "retire": lambda s: f"somebody retires {s['image']}",
     "take-back": lambda s: f"somebody takes back that {s['image']} is retired",

@@ -11,6 +11,9 @@ Pair = tuple[str, str]
 Pairs = frozenset[Pair]
 
 ROOT = "root"
+COPY_OF = "orgshare:copy-of"
+"""The tag of a copy: the region and the id of the image that it was made from."""
+
 NEWCOMER = "7000000000000007"
 """An account that does not exist: it stands for whoever joins tomorrow."""
 
@@ -146,11 +149,36 @@ def is_retired(policy: Document, world: World, image_id: str) -> bool:
 
 
 def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:
-    """The rules that select an image that the policy's owners have: of one that is retired, none."""
+    """The rules that select an image that the policy's owners have: of one that is retired, none.
+
+    A copy is judged as the image that it was made from would be in the copy's region; a rule that copies there takes
+    the copy of whatever it takes. If that image is gone, a copy stands for itself.
+    """
     image = world.images.get(image_id)
     if image is None or not in_regions(policy, image) or is_retired(policy, world, image_id):
         return []
-    return [rule for rule in policy["rules"] if selects(rule, image_id, image)]
+    if COPY_OF not in image.get("tags", {}):
+        return [rule for rule in policy["rules"] if selects(rule, image_id, image)]
+    region, _, source = image["tags"][COPY_OF].partition("/")
+    made_from = world.images.get(source) or {**image, "region": region}
+    here = {**made_from, "region": image["region"]}
+    return [
+        rule
+        for rule in policy["rules"]
+        if selects(rule, source, here)
+        or selects(rule, image_id, here)
+        or (image["region"] in rule.get("copy_to", ()) and selects(rule, source, made_from))
+    ]
+
+
+def copied_to(policy: Document, world: World, image_id: str) -> frozenset[str]:
+    """The other regions of an image's owner that the policy copies it to; a copy is copied nowhere."""
+    image = world.images.get(image_id)
+    if image is None or COPY_OF in image.get("tags", {}):
+        return frozenset()
+    rules = [rule for rule in rules_for(policy, world, image_id) if rule.get("mode") != "observe"]
+    regions = {region for rule in rules for region in rule.get("copy_to", ())} - {image["region"]}
+    return frozenset(region for region in regions if in_regions(policy, {**image, "region": region}))
 
 
 def wanted_pairs(policy: Document, world: World, today: str) -> Pairs:

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from simulation.oracle.audiences import Document, Pair, authorized_pairs, frozen_rules, is_retired
+from simulation.oracle.audiences import (
+    COPY_OF,
+    Document,
+    Pair,
+    authorized_pairs,
+    copied_to,
+    frozen_rules,
+    is_retired,
+)
 from simulation.oracle.roles import is_sealed, let_in
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ def check_settled(oracle: Oracle, report: Document, now_shared: Snapshot, *, now
     by_hand |= _reached(now_shared, stays)
     keeps = policy["safety"].get("on_leave") == "keep"
     yield from oracle.roles.left_over(now_shared)
+    yield from _missing_copies(oracle, report)
     for image in sorted(world.images):
         if oracle.selected(image) & frozen:
             continue
@@ -60,6 +69,20 @@ def check_settled(oracle: Oracle, report: Document, now_shared: Snapshot, *, now
                 yield f"{image} is still granted to …{account[-4:]} by us, whom nobody wants"
             if account in covered and pair not in by_hand:
                 yield f"{image} still reaches …{account[-4:]} by a share of ours, whom nobody wants"
+
+
+def _missing_copies(oracle: Oracle, report: Document) -> Iterator[str]:
+    """Images that a rule copies to a region where there is none, and nothing says why."""
+    world = oracle.world
+    there = {(row["owner"], row["region"], row.get("tags", {}).get(COPY_OF)) for row in world.images.values()}
+    said = {row["image"] for row in report["findings"] if row["kind"] in ("not-copied", "copy-removed")}
+    for image, row in sorted(world.images.items()):
+        if oracle.selected(image) & frozen_rules(oracle.policy, world):
+            continue
+        for region in sorted(copied_to(oracle.policy, world, image)):
+            oracle.looked["copied once"] += 1
+            if (row["owner"], region, f"{row['region']}/{image}") not in there and image not in said:
+                yield f"{image} should have a copy in {region}, and nothing says why it has none"
 
 
 def _refused(report: Document) -> set[Pair]:

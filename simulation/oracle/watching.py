@@ -14,11 +14,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from simulation.oracle.audiences import (
+    COPY_OF,
     Document,
     Pair,
     Pairs,
     World,
     authorized_pairs,
+    copied_to,
     desktop_places,
     in_regions,
     rules_for,
@@ -59,6 +61,8 @@ RULES = (
     "let in before the grant",
     "nobody is let out who needs it",
     "nothing retired is shared",
+    "copied once",
+    "copied where a rule says so",
     "modes are kept",
     "grace is kept",
     "partners wait",
@@ -169,6 +173,8 @@ class Oracle:
         self._looked_at: set[tuple[int, int]] = set()
         self._asked_for: dict[Pair, float] = {}
         self._desktops: set[str] = set()
+        self.removed_copies: set[tuple[str, str, str]] = set()
+        """(owner, region, tag) of copies that somebody deleted."""
         self._note_desktops()
         self.failing: frozenset[str] = frozenset()
         """Operations that are struck by any fault."""
@@ -181,6 +187,8 @@ class Oracle:
         """Somebody changed the organization or its images."""
         self._document = document
         self._note_wanted(now)
+        copies = dict(_copies(self.world))
+        self.removed_copies |= {copies[image] for image in copies.keys() - document.get("images", {}).keys()}
         self.left |= self.world.members.keys()
         self.known |= self.world.members.keys()
         self.world = World(document, self._marks)
@@ -305,6 +313,26 @@ class Oracle:
         self.roles.check_ownership(after.roles)
         self._ever |= after.pairs()
         self._totals.append((now, len(before.pairs())))
+
+    def copied(self, name: str, params: Mapping[str, str], made: frozenset[str], *, now: float) -> None:
+        """A run asked for a copy; ``made`` is the copy that came of it, if one did."""
+        run = self._runs[name]
+        source, region = params.get("ImageId", ""), params.get("DestinationRegionId", "")
+        self.looked["copied where a rule says so"] += 1
+        if not any(region in copied_to(run.policy, world, source) for world in self._views(run)):
+            self._wrong("copied where a rule says so", f"{name} copies {source} to {region}, which no rule asks for")
+        row = self.world.images.get(source, {})
+        if is_sealed(row) and not params.get("KMSKeyId"):
+            self._wrong("copied where a rule says so", f"{name} copies {source}, encrypted, without a key")
+        self.looked["copied once"] += 1
+        copies = dict(_copies(self.world))
+        for copy in sorted(made & copies.keys()):
+            others = sorted(image for image, place in copies.items() if place == copies[copy] and image != copy)
+            if others:
+                self._wrong("copied once", f"{name} makes {copy} of {source}, of which {others[0]} is a copy there")
+            if copies[copy] in self.removed_copies:
+                self._wrong("copied once", f"{name} makes {copy} of {source}, whose copy there somebody removed")
+        del now
 
     def stored(self, name: str, data: bytes) -> None:
         """An object was put into the state."""
@@ -811,6 +839,10 @@ class Oracle:
     def _place(self, params: Mapping[str, str], *snapshots: Snapshot) -> str:
         """The series of the shard, or of the sharing role, that a call writes to."""
         after, before = snapshots
+        if "DestinationRegionId" in params:
+            owner = next((w.images[params["ImageId"]]["owner"] for _, w in reversed(self._worlds)
+                          if params.get("ImageId") in w.images), "")  # fmt: skip
+            return f"shards/ecs/{owner}/{params['DestinationRegionId']}"
         if "NewAssumeRolePolicyDocument" in params:
             owners = sorted(o for o, text in after.roles.items() if before.roles.get(o) != text)
             return f"roles/{owners[0]}" if owners else ""
@@ -873,3 +905,10 @@ def _moment(text: str) -> float:
 
 def _moments(entry: Document) -> list[float]:
     return [_moment(entry[key]) for key in ("since", "first") if entry.get(key)]
+
+
+def _copies(world: World) -> Iterable[tuple[str, tuple[str, str, str]]]:
+    """The copies in a world, each with its owner, its region, and what it was made from."""
+    for image, row in world.images.items():
+        if COPY_OF in row.get("tags", {}):
+            yield image, (row["owner"], row["region"], row["tags"][COPY_OF])
