@@ -606,8 +606,12 @@ class Oracle:
         counted = {pair for pair in lost - approved - needed if pair[1] != self.world.management}
         counted = {pair for pair in counted if pair in strange or not self._moves(run, pair[1])}
         gone = {pair for pair in counted if self._has_left(run, pair[1])}
+        # Of an image that no rule selects any more nobody asks whether its accounts left: it is lost for another cause.
+        selected = {pair: {bool(rules_for(run.policy, each, pair[0])) for each in self._views(run)} for pair in gone}
+        counted -= {pair for pair, said in selected.items() if len(said) > 1}
+        gone = {pair for pair, said in selected.items() if said == {True}}
         counted -= {pair for pair in gone if self._is_uncounted(pair, direct, strange)}
-        self._losses += [(now, pair, pair not in strange and self._has_left(run, pair[1])) for pair in sorted(counted)]
+        self._losses += [(now, pair, pair in gone - strange.keys()) for pair in sorted(counted)]
         if counted:
             self._check_limits(run, now, before, self._losses[-len(counted) :])
 

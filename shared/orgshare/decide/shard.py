@@ -625,13 +625,14 @@ class _Image:
     def _asking(self, missing: frozenset[str]) -> frozenset[str]:
         """Partners whose first grant of the image a person has to approve; what we granted before is none.
 
-        What was only intended, and is not there, is no grant yet, nor is what somebody else granted and we adopted.
+        What was only intended, however often, and is not there, is no grant yet, nor is what somebody else granted and
+        we adopted.
         """
         if self.facts.policy.partners != "hold":
             return NOBODY
         known = self.entries.items()
         ours = {a: entry for a, entry in known if not entry.adopted}
-        granted = {a for a, e in ours.items() if e.state != "intended" or e.first or e.shared_time}
+        granted = {a for a, e in ours.items() if e.state != "intended" or e.shared_time}
         first = (missing & self.want.partners) - granted
         return frozenset(a for a in first if Pair(self.case.id, a) not in self.facts.released)
 
