@@ -172,9 +172,9 @@ def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:
 
 
 def copied_to(policy: Document, world: World, image_id: str) -> frozenset[str]:
-    """The other regions of an image's owner that the policy copies it to; a copy is copied nowhere."""
+    """The other regions of an image's owner that the policy copies it to; copies and desktops are copied nowhere."""
     image = world.images.get(image_id)
-    if image is None or COPY_OF in image.get("tags", {}):
+    if image is None or COPY_OF in image.get("tags", {}) or image.get("service") == "eds":
         return frozenset()
     rules = [rule for rule in rules_for(policy, world, image_id) if rule.get("mode") != "observe"]
     regions = {region for rule in rules for region in rule.get("copy_to", ())} - {image["region"]}
