@@ -447,6 +447,7 @@ class _Performance:
         times = iter((2.2 * 3600, 25 * 3600))
         report: dict[str, Any] | None = None
         quiet = 1 if self._policy_document["safety"].get("unmanaged") == "revoke" else 0  # seen by two sweeps first
+        quiet = max(quiet, 2 if self._story.setting["encryption"] else 0)  # so is what ends a principal's need
         stays = 0
         for _ in range(ROUNDS):
             report = self._sweep()
@@ -500,6 +501,8 @@ class _Performance:
                 taken["folders"] = [f for f in taken["folders"] if f in world.parents]
         for rule in edited["rules"]:
             rule.pop("mode", None)
+            if rule["images"].get("service") == "eds":
+                rule.pop("copy_to", None)
             if "eds" in rule["images"].get("service", "") and rule["channel"] == "directory":
                 rule["channel"] = "auto"
         if any(rule["channel"] == "directory" for rule in edited["rules"]):

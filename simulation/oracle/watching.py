@@ -23,6 +23,7 @@ from simulation.oracle.audiences import (
     copied_to,
     desktop_places,
     in_regions,
+    is_retired,
     rules_for,
     wanted_pairs,
     whole,
@@ -155,6 +156,8 @@ class Oracle:
         self._intended: dict[Pair, list[float]] = defaultdict(list)
         self._losses: list[tuple[float, Pair, bool]] = []
         self._totals: list[tuple[float, int]] = []
+        self._taken: list[tuple[float, Pair]] = []
+        """All that runs took, approved or not: a part of what there was."""
         self._last_wanted: dict[Pair, float] = {}
         self._ever: set[Pair] = set(snapshot.pairs())
         self.sequence = 0
@@ -590,6 +593,7 @@ class Oracle:
             return
         approved = self.approved(now)
         run.lost |= lost
+        self._taken += [(now, pair) for pair in sorted(lost)]
         needed = self.needed(run, now)
         for pair in sorted(lost & needed - approved):
             if pair[1] != self.world.management:
@@ -653,7 +657,8 @@ class Oracle:
         most = limits.get("lost_pairs", 200)
         if just_lost and len(pairs) > most:
             self._wrong("guarded revocation", f"{run.name}: {len(pairs)} pairs lost, more than {most}")
-        total = max([len(before.pairs()), *(count for at, count in self._totals if at > now - window)])
+        there_was = before.pairs() | {pair for at, pair in self._taken if at > now - window}
+        total = max([len(there_was), *(count for at, count in self._totals if at > now - window)])
         percent = 100 * len(pairs) / max(total, 1)
         if just_lost and percent > limits.get("lost_percent", 20) + 1e-9 and not self._losses_of_others(run, pairs):
             self._wrong("guarded revocation", f"{run.name}: {len(pairs)} of {total} pairs lost")
@@ -687,11 +692,15 @@ class Oracle:
             wait = seconds(on_leave) if wait is None else wait
             if self._is_passing(run, pair[1]):
                 wait = min(wait, grace)
-            elif not self._has_left(run, pair[1]):
-                wait = grace
+            elif not self._has_left(run, pair[1]) or self._is_retired(run, pair[0]):
+                wait = grace  # of a retired image nobody keeps anything because it left
             since = now - self._last_wanted.get(pair, float("-inf"))
             if since < wait - EDGE and pair not in self.wanted(run.policy, self.world, now):
                 self._wrong("grace is kept", f"{run.name} takes {_told(pair)}, wanted until {since:.0f} s ago")
+
+    def _is_retired(self, run: Run, image: str) -> bool:
+        """Whether somebody retired an image before a run ended, or its tags did."""
+        return any(image in world.images and is_retired(run.policy, world, image) for world in self._views(run))
 
     def _check_ours_only(
         self, run: Run, operation: str, direct: set[Pair], ended: set[Pair], lost: set[Pair], now: float
