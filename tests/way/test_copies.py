@@ -18,6 +18,7 @@ from orgshare.way.runtime import Runtime
 from orgshare.words import DEPLOYMENT, Image, Shard
 from tests.support.cloud import allowing
 from tests.support.encrypted import let_in, sharing_role_of
+from tests.support.fanned import Fanned
 from tests.support.trial import LEASE_IS_OVER, OTHER_REGION, OWNER, REGION, A, B, C, D, E, Trial, policy, rule, world
 from tests.way.test_ownership import dies_at
 from tests.way.test_rules import ALL_IMAGES, in_step
@@ -262,6 +263,19 @@ def test_who_leaves_the_audience_loses_the_copies_too_and_who_joins_gets_them(co
     t.move(C, "fd-prod")
     t.apply()
     assert copied_everywhere(t, B, C)
+
+
+def test_the_watch_brings_copies_to_who_joins_and_takes_them_from_who_leaves(copied: Trials) -> None:
+    """It wakes the regions that copies are in, though the rule chooses its images from another one."""
+    t = copied()
+    made(t)
+    t.apply()
+    f = Fanned(t)
+    assert f.watch() == 0
+    t.move(C, "fd-prod")
+    assert (f.watch(), copied_everywhere(t, A, B, C)) == (2, True)
+    t.move(A, "fd-test")
+    assert (f.watch(), copied_everywhere(t, B, C)) == (2, True)
 
 
 def test_a_copy_whose_source_is_deleted_stays_shared(copied: Trials) -> None:
