@@ -483,6 +483,26 @@ def test_an_event_about_an_image_has_it_copied(copied: Trials) -> None:
     assert (copies(t, "m-gold"), len(copies(t))) == ([copy_of(t, "m-gold")], 1)
 
 
+def test_an_event_about_an_image_has_its_copies_looked_at(copied: Trials) -> None:
+    """Whoever takes a tag off an image, or puts it back, takes its copies along; the others are left alone."""
+    t = copied()
+    made(t)
+    f = Fanned(t)
+    t.patch(images={"m-gold": {"tags": {"share": "none"}}})
+    f.changed("m-gold", region=REGION, owner=OWNER)
+    f.work()
+    held = {pair.image for hold in t.state().guard().holds for pair in hold.pairs}
+    assert held == {"m-gold", copy_of(t, "m-gold")}
+    t.approve_all()
+    f.changed("m-gold", region=REGION, owner=OWNER)
+    f.work()
+    assert (t.access()["m-gold"], t.access()[copy_of(t, "m-gold")]) == (set(), set())
+    t.patch(images={"m-gold": {"tags": {"share": "org"}}})
+    f.changed("m-gold", region=REGION, owner=OWNER)
+    f.work()
+    assert copied_everywhere(t, A, B)
+
+
 def test_without_the_permission_nothing_is_copied_and_it_is_named(copied: Trials) -> None:
     """It is nobody's refusal, so nothing is remembered of it."""
     rights = allowing("ecs:Describe*", "ecs:ModifyImageSharePermission", "resourcesharing:*", "sts:*")

@@ -524,7 +524,8 @@ def _readings(
 def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger, coverage: Coverage) -> bool:
     if not selection.takes_region(image.region):
         return False
-    if selection.images and image.id not in selection.images:
+    ids = {image.id} if image.origin is None else {image.id, image.origin.id}
+    if selection.images and selection.images.isdisjoint(ids):
         return False
     if selection.part is not None and crc32(image.id.encode()) % selection.part[1] != selection.part[0]:
         return False
