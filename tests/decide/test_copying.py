@@ -222,7 +222,8 @@ def test_a_copy_that_failed_is_named(status: str) -> None:
         copies=copies,
     )
     why = f"its copy m-copy in {FAR.region} has the status {status}; delete it, then «orgshare retire m-gold --undo»"
-    assert found == CopyDecision(findings=(Finding("not-copied", GOLD.id, "", why),))
+    assert found.findings == (Finding("not-copied", GOLD.id, "", why),)
+    assert [pending.entity for pending in found.pending] == ["m-other"]
 
 
 def test_a_copy_is_not_copied_on() -> None:

@@ -208,6 +208,30 @@ def test_at_most_five_copies_are_made_at_once_and_the_others_follow(copied: Tria
     assert t.cloud.calls[COPY] == 8
 
 
+def test_the_watch_has_copied_what_waits_and_shared_what_is_ready(copied: Trials) -> None:
+    """Without an event and without a sweep: eight images, of which five are copied at once, each in an hour."""
+    images = {f"m-{n}": {**world()["images"]["m-gold"], "name": f"n{n}"} for n in range(8)}
+    t = copied(world=world(delays={"image": 3600}, images=images))
+    t.apply()
+    f = Fanned(t)
+    for _ in range(12 * 8):
+        t.cloud.advance(300)
+        f.watch()
+    assert [t.access()[copy] for copy in copies(t)] == [{A, B}] * 8
+    assert f.watch() == 0
+
+
+def test_a_copy_is_under_way_until_it_can_be_shared(copied: Trials) -> None:
+    """In every run, so that whoever waits for it goes on waiting."""
+    t = copied()
+    t.apply()
+    under_way = {(p.entity, p.status) for p in t.apply().plan.pending}
+    assert under_way == {(copy_of(t, i), f"a copy of {i}, is being made in {OTHER_REGION}") for i in sorted(ALL_IMAGES)}
+    t.cloud.advance(MADE_IN + 1)
+    t.apply()
+    assert t.apply().plan.pending == ()
+
+
 def test_images_are_copied_to_several_regions(copied: Trials) -> None:
     """One copy in each of them, and no copy of a copy."""
     t = copied(

@@ -13,6 +13,7 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-copyimage
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -79,6 +80,8 @@ def _decide(
         there = there or marked.get(copy_tag(source)[1])
         if there is not None or (copy is not None and copy.state != "intended"):
             findings += _about(source, shard, copy, there)
+            if copy is not None and there is not None and there.status in UNDER_WAY:
+                pending.append(being_made(there.id, source.id, shard.region, copy.since))
             continue
         if source.id in copying.unsure:
             why = f"{source.id}: it is not copied to {shard.region}: {copying.unsure[source.id]}"
@@ -102,6 +105,11 @@ def _decide(
         findings=tuple(findings),
         incomplete=tuple(incomplete),
     )
+
+
+def being_made(copy: str, source: str, region: str, since: datetime) -> Pending:
+    """A copy that was asked for and cannot be shared yet."""
+    return Pending("", copy, f"a copy of {source}, is being made in {region}", since.isoformat())
 
 
 def _copied_by(facts: Facts, audiences: tuple[Resolved, ...], rules: Iterable[int], region: str) -> tuple[str, ...]:

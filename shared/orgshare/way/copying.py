@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.copies import COPY_OF, NO_COPIES, READINGS_THAT_END_A_COPY, Copy, tags_of_copy
+from orgshare.decide.copying import being_made
 from orgshare.decide.plan import Change, Pending
 from orgshare.errors import ENDS_WORK, ConfigurationError, StopShard, VendorError
 from orgshare.ledger import Ledger
@@ -135,11 +136,10 @@ class Copying:
             for change in self._changes
             if change.images[0] in self._made
         ]
-        status = f"is being made in {self._shard.region}"
-        now = self._planned.now.isoformat()
+        region, now = self._shard.region, self._planned.now
         return CopyResult(
             tuple(done),
             tuple((change, self._failed[change.images[0]]) for change in self._changes
                   if change.images[0] in self._failed),
-            tuple(Pending("", change.targets[0], f"a copy of {change.images[0]}, {status}", now) for change in done),
+            tuple(being_made(change.targets[0], change.images[0], region, now) for change in done),
         )  # fmt: skip

@@ -66,6 +66,8 @@ def _pending(planned: Planned, shard: Shard) -> Iterable[Pending]:
     shares = {share.id for share in looked.sharing[shard].shares} if shard in looked.sharing else set()
     shares |= looked.states[shard].ledger.made
     images = {decision.image.id for decision in planned.decisions.images if decision.image.shard == shard}
+    if shard in planned.decisions.copies:
+        yield from planned.decisions.copies[shard].pending
     for pending in planned.plan.pending:
         if pending.share in shares or pending.entity.partition("/")[0] in images:
             yield pending
