@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Shell
+from tests.cli.test_changing import waiting
 from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, world
 from tests.way.test_copies import MADE_IN, copies, copy_of, of
 
@@ -49,6 +50,19 @@ def test_a_plan_names_what_is_copied_where_and_a_run_names_the_copies(shell: Mak
     done = [c for c in applied.json["done"] if c["action"] == "copy"]
     assert [c["targets"] for c in done] == [[copy_of(run.trial, c["images"][0])] for c in done]
     assert {p["entity"] for p in applied.json["pending"]} == set(copies(run.trial))
+
+
+def test_apply_waits_until_copies_are_made_and_shared_and_reports_each(
+    shell: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one run: every image with its own copy, and everybody has both."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    waiting(run, monkeypatch)
+    ran = run("apply", "--yes", "--wait", "600", "--json")
+    assert ran.status == 0
+    done = [(c["images"], c["targets"]) for c in ran.json["done"] if c["action"] == "copy"]
+    assert done == [([f"m-{n}"], [copy_of(run.trial, f"m-{n}")]) for n in ("bronze", "gold", "silver")]
+    assert all(accounts == {A, B} for accounts in run.trial.access().values())
 
 
 def test_who_asks_about_a_copy_is_told_of_what_it_is_one(run: Shell) -> None:
