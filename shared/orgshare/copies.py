@@ -8,7 +8,8 @@ A copy is removed by a person, never by a run. One that was seen and is not ther
 made anew until a person says so.
 
 What can go wrong is to take somebody else's image for a copy of ours, and so to share it like the image that its tag
-names. So a tag alone makes nothing ours: only what the ledger says that we made, or meant to make, is.
+names. So a tag alone makes nothing ours: only what the ledger says that we made, or meant to make, is. And what another
+deployment copied is never ours: its tag says for which one it was made.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ def is_copy(image: Image) -> bool:
     return any(key == COPY_OF for key, _ in image.tags)
 
 
+def made_for(image: Image, deployment: str) -> bool:
+    """Whether an image says that it was made for a deployment."""
+    return (DEPLOYMENT, deployment) in image.tags
+
+
 def token_of(state: str, source: Image, region: str, since: datetime) -> str:
     """The token of all tries to make one copy: at most 64 ASCII characters."""
     return hashlib.sha256(f"{state}/{source.id}/{region}/{since.isoformat()}".encode()).hexdigest()[:40]
@@ -93,10 +99,10 @@ def recovered_copies(images: Iterable[Image], now: datetime) -> Copies:
     return MappingProxyType(found)
 
 
-def settle_copies(copies: Copies, there: Iterable[Image]) -> Copies:
+def settle_copies(copies: Copies, there: Iterable[Image], deployment: str) -> Copies:
     """What is remembered after a complete listing of the region. Once a run: readings of one run are one."""
     there = tuple(there)
-    ids, marked = {image.id for image in there}, copies_there(there)
+    ids, marked = {image.id for image in there}, copies_there(image for image in there if made_for(image, deployment))
     return MappingProxyType({source: _settled(copy, source, ids, marked) for source, copy in copies.items()})
 
 

@@ -181,6 +181,19 @@ def test_an_image_with_a_copy_is_not_copied_again(known: bool) -> None:
     assert found.findings == (() if known else (Finding("not-copied", GOLD.id, "", why),))
 
 
+@pytest.mark.parametrize("copies", [{}, {GOLD.id: entry(state="intended")}], ids=["unknown", "intended"])
+def test_what_another_deployment_copied_is_not_ours_and_not_made_again(copies: Copies) -> None:
+    """Though a copy was meant to be made here, too; a person is told of both deployments."""
+    theirs = replace(image("copy", shard=FAR), tags=tags_of_copy(GOLD, "other"))
+    found = decided(GOLD, there=[theirs], copies=copies)
+    assert found.changes == ()
+    why = (
+        f"m-copy in {FAR.region} is a copy of it that was not made for deployment golden-images, so it is neither "
+        "shared like it nor made again; let only one deployment copy it there"
+    )
+    assert found.findings == (Finding("not-copied", GOLD.id, "", why),)
+
+
 def test_a_copy_that_lost_its_tag_is_still_the_copy() -> None:
     """The ledger knows its id, so it is told of it as of any other; the next image is copied."""
     there = image("copy", shard=FAR, status="CreateFailed")
@@ -349,10 +362,10 @@ def test_two_readings_of_a_copy_agree_if_those_of_its_source_do() -> None:
 def test_a_copy_is_known_by_its_tag_only_if_it_was_intended() -> None:
     """One that nobody meant to make is nobody's."""
     there = [copied(GOLD, "copy"), copied(SILVER, "posing")]
-    after = settle_copies({GOLD.id: entry(state="intended")}, there)
+    after = settle_copies({GOLD.id: entry(state="intended")}, there, "golden-images")
     assert after == {GOLD.id: entry("copy")}
     elsewhere = replace(entry(state="intended"), region="cn-beijing")
-    assert settle_copies({GOLD.id: elsewhere}, there) == {GOLD.id: elsewhere}
+    assert settle_copies({GOLD.id: elsewhere}, there, "golden-images") == {GOLD.id: elsewhere}
 
 
 def test_a_copy_is_gone_after_two_readings_and_back_when_it_is_seen() -> None:
@@ -361,11 +374,13 @@ def test_a_copy_is_gone_after_two_readings_and_back_when_it_is_seen() -> None:
     copies: Copies = {GOLD.id: entry("copy")}
     gone = entry("copy", state="gone", missing=2)
     for expected in (entry("copy", missing=1), gone, gone):
-        copies = settle_copies(copies, nothing)
+        copies = settle_copies(copies, nothing, "golden-images")
         assert copies == {GOLD.id: expected}
-    assert settle_copies(copies, there) == {GOLD.id: entry("copy")}
-    assert settle_copies({GOLD.id: entry("copy", missing=1)}, there) == {GOLD.id: entry("copy")}
-    assert settle_copies({GOLD.id: entry(state="intended")}, nothing) == {GOLD.id: entry(state="intended")}
+    assert settle_copies(copies, there, "golden-images") == {GOLD.id: entry("copy")}
+    assert settle_copies({GOLD.id: entry("copy", missing=1)}, there, "golden-images") == {GOLD.id: entry("copy")}
+    assert settle_copies({GOLD.id: entry(state="intended")}, nothing, "golden-images") == {
+        GOLD.id: entry(state="intended")
+    }
 
 
 @given(st.lists(st.sampled_from(["seen", "missed", "asked"]), max_size=12))
@@ -378,7 +393,7 @@ def test_whatever_readings_show_an_image_is_asked_for_with_one_token_until_it_is
         now = NOW + timedelta(minutes=number)
         there = [copied(GOLD, "copy")] if exists and step != "missed" else []
         found = replace(facts_of(GOLD, there=there, copies=state.copies), now=now)
-        state = state.with_copies(settle_copies(state.copies, there))
+        state = state.with_copies(settle_copies(state.copies, there, "golden-images"))
         for made in decide(found).copies[FAR].changes:
             state = copies_intended(state, [GOLD], FAR.region, STATE, now)
             tokens.add(state.copies[made.images[0]].token)

@@ -379,6 +379,21 @@ def test_an_image_that_only_says_that_it_is_a_copy_is_neither_shared_nor_made_ag
     assert said == [("not-copied", "m-gold")]
 
 
+def test_a_copy_of_another_deployment_is_never_taken_for_the_one_that_was_meant(copied: Trials) -> None:
+    """Two deployments copy one image and the call of this one got no answer: the other's copy stays the other's."""
+    t = copied()
+    t.patch(faults=[{"operation": COPY, "kind": "no-answer", "every": 1}])
+    t.apply()
+    theirs = {"service": "ecs", "owner": OWNER, "region": OTHER_REGION, "name": "gold", "status": "Available",
+              "tags": {"share": "none", COPY_OF: f"{REGION}/m-gold", DEPLOYMENT: "other"}}  # fmt: skip
+    t.patch(faults=[], images={"m-theirs": theirs})
+    made(t)
+    said = [(f.kind, f.image) for f in t.apply().plan.findings]
+    assert (copies(t, "m-gold"), t.access()["m-theirs"]) == (["m-theirs"], set())
+    assert said == [("not-copied", "m-gold")]
+    assert copies_of(t.state(), "m-gold")[FAR].id == ""
+
+
 def test_a_copy_that_a_failed_call_may_have_made_is_ours_only_if_it_was_intended(copied: Trials) -> None:
     """A tag that appears after an intention is taken for the copy that was meant: whoever tags must be that fast."""
     t = copied()
@@ -562,10 +577,13 @@ def test_a_copy_is_deleted_only_if_its_tag_still_names_its_source(copied: Trials
     copy = copy_of(t, "m-gold")
     t.patch(grants={copy: []})
     t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-silver"}}})
-    with pytest.raises(Exception, match="does not name m-gold any more"):
+    with pytest.raises(Exception, match="does not name cn-hangzhou/m-gold any more"):
         delete_copy(t.runtime(), FAR, "m-gold")
     assert copy in t.cloud.world().images
-    t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-gold"}}})
+    t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-gold", DEPLOYMENT: "other"}}})
+    with pytest.raises(Exception, match="does not name trial any more"):
+        delete_copy(t.runtime(), FAR, "m-gold")
+    t.patch(images={copy: {"tags": {DEPLOYMENT: "trial"}}})
     delete_copy(t.runtime(), FAR, "m-gold")
     assert copy not in t.cloud.world().images
     assert copies_of(t.state(), "m-gold")[FAR].state == "gone"

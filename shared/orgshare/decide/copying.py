@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from orgshare.copies import Copy, copies_there, copy_tag, is_copy, settle_copies, tags_of_copy
+from orgshare.copies import Copy, copies_there, copy_tag, is_copy, made_for, settle_copies, tags_of_copy
 from orgshare.decide.audience import Resolved
 from orgshare.decide.facts import Copying, Facts
 from orgshare.decide.plan import Change, Finding, Pending
@@ -63,7 +63,7 @@ def _decide(
     ledger: Ledger,
     copying: Copying,
 ) -> CopyDecision:
-    copies = settle_copies(ledger.copies, copying.there)
+    copies = settle_copies(ledger.copies, copying.there, facts.policy.deployment)
     marked = copies_there(copying.there)
     by_id = {image.id: image for image in copying.there}
     free = AT_ONCE - sum(is_copy(image) and image.status in UNDER_WAY for image in copying.there)
@@ -76,12 +76,14 @@ def _decide(
         if not names or is_copy(source):
             continue
         copy = copies.get(source.id)
-        there = by_id.get(copy.id) if copy is not None else None
-        there = there or marked.get(copy_tag(source)[1])
-        if there is not None or (copy is not None and copy.state != "intended"):
+        if copy is not None and copy.state != "intended":
+            there = by_id.get(copy.id)
             findings += _about(source, shard, copy, there)
-            if copy is not None and there is not None and there.status in UNDER_WAY:
+            if there is not None and there.status in UNDER_WAY:
                 pending.append(being_made(there.id, source.id, shard.region, copy.since))
+            continue
+        if (other := marked.get(copy_tag(source)[1])) is not None:
+            findings.append(_of_others(source, shard, other, facts.policy.deployment))
             continue
         if source.id in copying.unsure:
             why = f"{source.id}: it is not copied to {shard.region}: {copying.unsure[source.id]}"
@@ -123,20 +125,26 @@ def _copied_by(facts: Facts, audiences: tuple[Resolved, ...], rules: Iterable[in
     )
 
 
-def _about(source: Image, shard: Shard, copy: Copy | None, there: Image | None) -> Iterable[Finding]:
+def _about(source: Image, shard: Shard, copy: Copy, there: Image | None) -> Iterable[Finding]:
     """What a person should know of an image that was copied already."""
     if there is None:
-        if copy is not None and copy.state == "gone":
+        if copy.state == "gone":
             why = f"its copy {copy.id} in {shard.region} was removed; it is not copied again"
             yield Finding("copy-removed", source.id, "", f"{why} until «orgshare retire {source.id} --undo»")
         return
     if there.status in ("CreateFailed", "UnAvailable"):
         why = f"its copy {there.id} in {shard.region} has the status {there.status}; delete it"
         yield Finding("not-copied", source.id, "", f"{why}, then «orgshare retire {source.id} --undo»")
-    if copy is None:
-        why = f"{there.id} in {shard.region} says that it is a copy of it, but nobody here made it"
-        remedy = f"«orgshare init --recover» takes it over; or take the tag {copy_tag(source)[0]} off"
-        yield Finding("not-copied", source.id, "", f"{why}, so it is neither shared like it nor made again; {remedy}")
+
+
+def _of_others(source: Image, shard: Shard, there: Image, deployment: str) -> Finding:
+    """An image that says it is the copy, and that we neither made nor meant to make."""
+    why = f"{there.id} in {shard.region} says that it is a copy of it, but nobody here made it"
+    remedy = f"«orgshare init --recover» takes it over; or take the tag {copy_tag(source)[0]} off"
+    if not made_for(there, deployment):
+        why = f"{there.id} in {shard.region} is a copy of it that was not made for deployment {deployment}"
+        remedy = "let only one deployment copy it there"
+    return Finding("not-copied", source.id, "", f"{why}, so it is neither shared like it nor made again; {remedy}")
 
 
 def _why_not(

@@ -318,7 +318,8 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     ledger = settled(ledger, planned.facts, planned.decisions, decisions, readings)
     ledger = ledger.with_reached({d.image.id: d.shared & d.coverage.associated for d in decisions})
     if shard in planned.facts.copying:
-        ledger = ledger.with_copies(settle_copies(ledger.copies, planned.facts.copying[shard].there))
+        there, deployment = planned.facts.copying[shard].there, planned.facts.policy.deployment
+        ledger = ledger.with_copies(settle_copies(ledger.copies, there, deployment))
     return absences(
         ledger,
         planned.looked.absent & before.grants.keys(),

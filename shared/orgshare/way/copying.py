@@ -8,7 +8,7 @@ lease as everything that is written there.
 
 What can go wrong is an answer that never comes. The intention then stays, and whoever comes next either finds the copy
 in the listing, or asks again with the same token. And an image that is deleted and was none of our copies: so the
-ledger has to know it, and its own tag has to name what it was made from.
+ledger has to know it, and its own tags have to name what it was made from, and this deployment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from orgshare.record.ownership import copies_intended, copies_recorded
 from orgshare.record.state import State
 from orgshare.way.planning import Planned
 from orgshare.way.runtime import Runtime, asking_the_state
-from orgshare.words import Image, Shard
+from orgshare.words import DEPLOYMENT, Image, Shard
 
 
 def copies_of(state: State, source: str) -> Mapping[Shard, Copy]:
@@ -47,10 +47,11 @@ def delete_copy(runtime: Runtime, shard: Shard, source: str) -> None:
         before = runtime.state.read(shard)
     copy = before.ledger.copies[source]
     row = runtime.cloud.ecs_images(shard).image(copy.id)
-    if row is not None and (COPY_OF, f"{copy.region}/{source}") not in row.tags:
-        raise ConfigurationError(
-            f"{copy.id}: its tag {COPY_OF} does not name {source} any more, so it is not deleted; delete it by hand"
-        )
+    for key, value in ((COPY_OF, f"{copy.region}/{source}"), (DEPLOYMENT, runtime.policy.deployment)):
+        if row is not None and (key, value) not in row.tags:
+            raise ConfigurationError(
+                f"{copy.id}: its tag {key} does not name {value} any more, so it is not deleted; delete it by hand"
+            )
     lease = runtime.state.take(
         shard, before, before.ledger, run=runtime.run, seconds=runtime.lease, clocks=runtime.clocks()
     )

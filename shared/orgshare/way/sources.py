@@ -67,7 +67,7 @@ def read_sources(
     """What a shard's copies were made from, and what is to be copied there. All its ``images`` are listed; ``regions``
     are those of the owner, and of the shards that are ``listed`` nothing is read again."""
     rules = runtime.policy.copying_to(shard.owner, shard.region)
-    copies = settle_copies(ledger.copies, images)
+    copies = settle_copies(ledger.copies, images, runtime.policy.deployment)
     if not (rules or copies):
         return Sources(images)
     there = {image.id for image in images}
