@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from orgshare.copies import COPY_OF
+from orgshare.errors import Busy, ConfigurationError, Paused, VendorError
 from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.ports import Page
+from orgshare.record.state import ShardState
 from orgshare.way.applying import Applied, apply, carry_out_plan
 from orgshare.way.copying import copies_of, delete_copy, forget_removed
 from orgshare.way.planning import make_plan
@@ -568,27 +570,60 @@ def test_two_runs_at_once_make_one_copy_of_each_image(copied: Trials) -> None:
     assert len(copies(t)) == 3
 
 
+def deleting(t: Trial, source: str, before: ShardState | None = None) -> None:
+    """Delete the copy of an image as ``retire --copies`` does, as far as nothing was written since the state before."""
+    runtime = t.runtime()
+    delete_copy(runtime, FAR, source, copy_of(t, source), before or runtime.state.read(FAR))
+
+
 def test_a_copy_is_deleted_only_if_its_tag_still_names_its_source(copied: Trials) -> None:
     """The ledger and the image have to agree, and a copy that is shared is refused by the cloud."""
     t = copied()
     made(t)
-    with pytest.raises(Exception, match="ImageUseShared"):
-        delete_copy(t.runtime(), FAR, "m-gold")
-    copy = copy_of(t, "m-gold")
+    with pytest.raises(VendorError, match="ImageUseShared"):
+        deleting(t, "m-gold")
+    copy, runtime = copy_of(t, "m-gold"), t.runtime()
     t.patch(grants={copy: []})
+    with pytest.raises(ConfigurationError, match="does not know it for the copy of m-silver"):
+        delete_copy(runtime, FAR, "m-silver", copy, runtime.state.read(FAR))
     t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-silver"}}})
-    with pytest.raises(Exception, match="does not name cn-hangzhou/m-gold any more"):
-        delete_copy(t.runtime(), FAR, "m-gold")
-    assert copy in t.cloud.world().images
+    with pytest.raises(ConfigurationError, match="does not name cn-hangzhou/m-gold any more"):
+        delete_copy(runtime, FAR, "m-gold", copy, runtime.state.read(FAR))
     t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-gold", DEPLOYMENT: "other"}}})
-    with pytest.raises(Exception, match="does not name trial any more"):
-        delete_copy(t.runtime(), FAR, "m-gold")
+    with pytest.raises(ConfigurationError, match="does not name trial any more"):
+        deleting(t, "m-gold")
     t.patch(images={copy: {"tags": {DEPLOYMENT: "trial"}}})
-    delete_copy(t.runtime(), FAR, "m-gold")
+    deleting(t, "m-gold")
     assert copy not in t.cloud.world().images
     assert copies_of(t.state(), "m-gold")[FAR].state == "gone"
     t.apply()
     assert copies(t, "m-gold") == []
+
+
+def test_a_copy_is_not_deleted_after_a_run_that_wrote_since_it_was_looked_at(copied: Trials) -> None:
+    """That run may have shared it, by a resource share that does not keep the service from deleting it."""
+    t = copied()
+    made(t)
+    before = t.state().read(FAR)
+    t.move(C, "fd-prod")
+    t.apply()
+    with pytest.raises(Busy):
+        deleting(t, "m-gold", before)
+    assert copied_everywhere(t, A, B, C)
+
+
+def test_a_copy_of_a_paused_shard_is_not_deleted_and_the_shard_not_held(copied: Trials) -> None:
+    """Nor is it held after any other refusal, so that the next run goes on at once."""
+    t = copied()
+    made(t)
+    t.patch(grants={copy_of(t, "m-gold"): []})
+    t.state().pause(FAR, run="person", who="person", now=t.now())
+    with pytest.raises(Paused):
+        deleting(t, "m-gold")
+    assert (len(copies(t)), t.state().read(FAR).holder) == (3, "")
+    t.state().resume(FAR, run="person", who="person", now=t.now())
+    deleting(t, "m-gold")
+    assert (copies(t, "m-gold"), t.state().read(FAR).holder) == ([], "")
 
 
 def test_a_lost_state_finds_its_copies_again(copied: Trials) -> None:

@@ -204,7 +204,7 @@ def _delete(runtime: Runtime, shard: Shard, image: str, copy: str) -> str:
         found = blockers(planned, decision)
         if found:
             return retired_lines(decision.image, found, names_of(planned, decision.image))[1].strip()
-        delete_copy(runtime, shard, image)
+        delete_copy(runtime, shard, image, copy, planned.looked.states[shard])
     except OrgshareError as error:
         return str(error)
     return ""

@@ -21,13 +21,13 @@ from msgspec.structs import replace
 from orgshare.copies import COPY_OF, NO_COPIES, READINGS_THAT_END_A_COPY, Copy, tags_of_copy
 from orgshare.decide.copying import being_made
 from orgshare.decide.plan import Change, Pending
-from orgshare.errors import ENDS_WORK, ConfigurationError, StopShard, VendorError
+from orgshare.errors import ENDS_WORK, ConfigurationError, OrgshareError, StopShard
 from orgshare.ledger import Ledger
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import copies_intended, copies_recorded
-from orgshare.record.state import State
+from orgshare.record.state import ShardState, State
 from orgshare.way.planning import Planned
-from orgshare.way.runtime import Runtime, asking_the_state
+from orgshare.way.runtime import Runtime
 from orgshare.words import DEPLOYMENT, Image, Shard
 
 
@@ -37,15 +37,16 @@ def copies_of(state: State, source: str) -> Mapping[Shard, Copy]:
     return {shard: copy for shard, copy in found if copy is not None}
 
 
-def delete_copy(runtime: Runtime, shard: Shard, source: str) -> None:
-    """Delete a copy that nobody has any more, and remember that it was there.
+def delete_copy(runtime: Runtime, shard: Shard, source: str, named: str, before: ShardState) -> None:
+    """Delete the copy that is ``named``, of which a reading showed that nobody has it, and remember that it was there.
 
-    Raises ``VendorError`` where the cloud refuses, ``StopShard`` where another run is at work, and
+    ``before`` is the state that was read before that reading: a run that wrote since may have shared the copy again.
+    Raises ``VendorError`` where the cloud refuses, ``StopShard`` where another run is at work or was meanwhile, and
     ``ConfigurationError`` if it is no copy of ours.
     """
-    with asking_the_state():
-        before = runtime.state.read(shard)
-    copy = before.ledger.copies[source]
+    copy = before.ledger.copies.get(source)
+    if copy is None or copy.id != named:
+        raise ConfigurationError(f"{named}: the state does not know it for the copy of {source}, so it is not deleted")
     row = runtime.cloud.ecs_images(shard).image(copy.id)
     for key, value in ((COPY_OF, f"{copy.region}/{source}"), (DEPLOYMENT, runtime.policy.deployment)):
         if row is not None and (key, value) not in row.tags:
@@ -59,8 +60,11 @@ def delete_copy(runtime: Runtime, shard: Shard, source: str) -> None:
         if row is not None:
             runtime.cloud.ecs_images(shard, before_write=lease.check).delete(copy.id)
         gone = {**before.ledger.copies, source: replace(copy, state="gone", missing=READINGS_THAT_END_A_COPY)}
-    except VendorError:
+    except OrgshareError:
         lease.release(before.ledger)
+        raise
+    except (Exception, KeyboardInterrupt):
+        lease.let_go()
         raise
     lease.release(before.ledger.with_copies(gone))
 
