@@ -21,7 +21,22 @@ from orgshare.words import DEPLOYMENT, Image, Shard
 from tests.support.cloud import allowing
 from tests.support.encrypted import let_in, sharing_role_of
 from tests.support.fanned import Fanned
-from tests.support.trial import LEASE_IS_OVER, OTHER_REGION, OWNER, REGION, A, B, C, D, E, Trial, policy, rule, world
+from tests.support.trial import (
+    LEASE_IS_OVER,
+    OTHER_REGION,
+    OWNER,
+    REGION,
+    A,
+    B,
+    C,
+    D,
+    E,
+    Trial,
+    calls_of,
+    policy,
+    rule,
+    world,
+)
 from tests.way.test_ownership import dies_at
 from tests.way.test_rules import ALL_IMAGES, in_step
 
@@ -289,6 +304,19 @@ def test_who_leaves_the_audience_loses_the_copies_too_and_who_joins_gets_them(co
     t.move(C, "fd-prod")
     t.apply()
     assert copied_everywhere(t, B, C)
+
+
+def test_many_sources_are_listed_and_not_asked_for_one_by_one(copied: Trials) -> None:
+    """An account that joins has the region of thirty copies read with a listing of each region."""
+    images = {f"m-{n:02}": {**world()["images"]["m-gold"], "name": f"n{n}"} for n in range(30)}
+    t = copied(world=world(images=images))
+    for _ in range(6):
+        t.apply()
+    t.move(C, "fd-prod")
+    joined = Focus((Selection(regions=frozenset({OTHER_REGION}), accounts=frozenset({C})),))
+    calls = calls_of(t, lambda: t.apply(joined))
+    assert [t.access()[copy] for copy in copies(t)] == [{A, B, C}] * 30
+    assert calls["ecs:DescribeImages"] == 2
 
 
 def test_the_watch_brings_copies_to_who_joins_and_takes_them_from_who_leaves(copied: Trials) -> None:

@@ -40,7 +40,7 @@ from orgshare.errors import (
 from orgshare.focus import Focus, Selection, all_of
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import ask_by_id, list_images, list_regions, read_grants
+from orgshare.observe.images import ASKED_BY_ID, ask_by_id, list_images, list_regions, read_grants
 from orgshare.observe.organization import read_organization, why_contradicted
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
@@ -64,9 +64,6 @@ from orgshare.words import (
     desktops_of,
     is_folder,
 )
-
-ASKED_BY_ID = 20
-"""Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
 
 
 class LookedRole(Struct, frozen=True):
@@ -453,7 +450,7 @@ def _with_sources(
             without_origin=found.unread,
         )
 
-    return tuple(map(read, listings))
+    return tuple(runtime.executor.map(read, listings))
 
 
 def _list_desktops(focus: Focus, shard: Shard, service: RegionalImages, ledger: Ledger) -> _Listing:

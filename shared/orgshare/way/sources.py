@@ -24,7 +24,7 @@ from orgshare.errors import UNREAD
 from orgshare.focus import Focus, Selection
 from orgshare.ledger import Ledger
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import ask_by_id, list_images
+from orgshare.observe.images import ASKED_BY_ID, ask_by_id, list_images
 from orgshare.policy.model import Policy
 from orgshare.way.runtime import Runtime
 from orgshare.words import Image, Origin, Shard
@@ -110,11 +110,11 @@ def read_sources(
 def _read(
     runtime: Runtime, place: Shard, ids: Iterable[str], listed: tuple[Image, ...] | None, *, whole: bool
 ) -> _Region:
-    """The images of a region: all of them, or those with these ids. What a listing lacks is asked for alone."""
+    """The images of a region: all, or at least those with these ids. What a listing lacks is asked for alone."""
     ids = frozenset(ids)
     try:
         service = runtime.cloud.ecs_images(place)
-        if listed is None and whole:
+        if listed is None and (whole or len(ids) > ASKED_BY_ID):
             listed = list_images(service, place)
     except UNREAD as error:
         return _Region({}, dict.fromkeys(ids, str(error)), str(error))
