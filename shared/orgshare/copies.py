@@ -33,11 +33,20 @@ OUR_TAGS = frozenset({COPY_OF, DEPLOYMENT})
 READINGS_THAT_END_A_COPY = 2
 
 
+class Source(Struct, frozen=True):
+    """How an image that was copied was last seen, as far as rules go by it. ``tags`` are sorted."""
+
+    name: str
+    family: str
+    tags: tuple[tuple[str, str], ...]
+
+
 class Copy(Struct, frozen=True):
     """A copy of an image of another ``region`` into the shard that remembers it.
 
     ``intended`` is written down before the call, with the ``token`` that every try has; ``made`` once the cloud named
-    the copy, or listed it. ``missing`` counts readings that did not show it.
+    the copy, or listed it. ``missing`` counts readings that did not show it. ``seen`` is what it was made from: whoever
+    takes an image out of a rule and deletes it then has taken its copies out for good.
     """
 
     region: str
@@ -46,6 +55,7 @@ class Copy(Struct, frozen=True):
     state: Literal["intended", "made", "gone"] = "intended"
     id: str = ""
     missing: int = 0
+    seen: Source | None = None
 
 
 Copies = Mapping[str, Copy]
@@ -104,6 +114,20 @@ def settle_copies(copies: Copies, there: Iterable[Image], deployment: str) -> Co
     there = tuple(there)
     ids, marked = {image.id for image in there}, copies_there(image for image in there if made_for(image, deployment))
     return MappingProxyType({source: _settled(copy, source, ids, marked) for source, copy in copies.items()})
+
+
+def with_sources(copies: Copies, made_from: Mapping[str, Image]) -> Copies:
+    """What is remembered after a reading of the images that copies were made from, by their ids."""
+    seen = {i: Source(image.name, image.family, tuple(sorted(image.tags))) for i, image in made_from.items()}
+    return MappingProxyType({i: replace(copy, seen=seen.get(i, copy.seen)) for i, copy in copies.items()})
+
+
+def as_last_seen(copy: Copy, source: str, like: Image) -> Image | None:
+    """The image that a copy was made from as it was last seen, of the owner of an image that is ``like`` it."""
+    if copy.seen is None:
+        return None
+    of = copy.seen
+    return replace(like, id=source, within=copy.region, name=of.name, family=of.family, tags=frozenset(of.tags))
 
 
 def _settled(copy: Copy, source: str, ids: set[str], marked: Mapping[str, Image]) -> Copy:

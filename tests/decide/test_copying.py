@@ -341,6 +341,16 @@ def test_a_copy_whose_source_is_gone_stands_for_itself() -> None:
     assert shown(of, rule("org"), here, family, named) == ["org", "here", "named"]
 
 
+def test_what_a_source_had_lost_before_it_was_gone_its_copy_has_not_either() -> None:
+    """Both have to match: the copy as it is, so that a person can take it out, and the source as it was last seen."""
+    of = replace(COPY, origin=Origin("m-gold", NEAR, None, image("gold", tags={"share": "lab"})))
+    lab = rule("lab", images=ImageSelector(tags=(("share", frozenset({"lab"})),)))
+    own = rule("own", images=ImageSelector(ids=frozenset({"m-copy"})))
+    assert shown(of, rule("org"), lab, copying_rule(name="here", images=BY_ID), own) == ["here", "own"]
+    last = image("gold", tags={"share": "org"})
+    assert shown(replace(of, origin=Origin("m-gold", NEAR, None, last)), rule("org"), lab) == ["org"]
+
+
 def test_two_readings_of_a_copy_agree_if_those_of_its_source_do() -> None:
     """A loss that rests on either is proven by both."""
     of = replace(COPY, origin=Origin("m-gold", NEAR, GOLD))

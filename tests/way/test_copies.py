@@ -345,6 +345,24 @@ def test_a_copy_whose_source_is_deleted_stays_shared(copied: Trials) -> None:
     assert in_step(t)
 
 
+def test_what_was_taken_out_of_a_rule_and_deleted_does_not_come_back_by_its_copies(copied: Trials) -> None:
+    """They still have the tag of the day that they were made, and nobody gets them again; the others stay shared."""
+    t = copied(policy=of(copying({"tags": {"share": "org"}})))
+    made(t)
+    copy = copy_of(t, "m-gold")
+    t.patch(images={"m-gold": {"tags": {"share": "none"}}})
+    t.apply()
+    t.approve_all()
+    t.apply()
+    assert t.access()[copy] == set()
+    t.patch(images={"m-gold": None})
+    for _ in range(3):
+        t.apply()
+    assert t.access()[copy] == set()
+    assert t.access()[copy_of(t, "m-silver")] == {A, B}
+    assert in_step(t)
+
+
 def test_a_source_that_a_listing_leaves_out_takes_nothing_from_its_copy(copied: Trials) -> None:
     """It is asked for alone, and found."""
     t = copied(policy=of(copying({"family": "acme", "region": REGION})))

@@ -42,11 +42,13 @@ class RoleFacts(Struct, frozen=True):
 
 class Copying(Struct, frozen=True):
     """What copying into a shard rests on: images of the owner's other regions, as far as they were asked for, and all
-    images that are ``there``. ``unsure`` says why it could not be found out whether an image is encrypted."""
+    images that are ``there``. ``made_from`` are those that copies were made from, by their ids, as far as they exist.
+    ``unsure`` says why it could not be found out whether an image is encrypted."""
 
     sources: tuple[Image, ...]
     there: tuple[Image, ...]
     unsure: Mapping[str, str] = MappingProxyType({})
+    made_from: Mapping[str, Image] = MappingProxyType({})
 
 
 class Facts(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.copies import copies_there, copy_tag, settle_copies
+from orgshare.copies import as_last_seen, copies_there, copy_tag, settle_copies
 from orgshare.decide.facts import Copying
 from orgshare.decide.selection import Selector
 from orgshare.errors import UNREAD
@@ -71,10 +71,10 @@ def read_sources(
     if not (rules or copies):
         return Sources(images)
     there = {image.id for image in images}
-    made = {copy.id: (source, copy.region) for source, copy in copies.items() if copy.id in there}
+    made = {copy.id: source for source, copy in copies.items() if copy.id in there}
     asked: dict[str, set[str]] = defaultdict(set)
-    for source, region in made.values():
-        asked[region].add(source)
+    for source in made.values():
+        asked[copies[source].region].add(source)
     selections = [s for s in focus.of_shard(shard) if not (s.accounts or s.changed)]
     named = frozenset[str]().union(*(selection.images for selection in selections))
     everything = not all(selection.images for selection in selections)
@@ -86,7 +86,16 @@ def read_sources(
         ids = asked[region] | (named if region in copied_from else frozenset())
         whole = everything and region in copied_from
         found[region] = _read(runtime, place, ids, listed.get(place), whole=whole)
-    with_origins = tuple(_with_origin(image, made, found) for image in images)
+    made_from = {source: image for region, ids in asked.items() for source in ids
+                 if (image := found[region].found.get(source)) is not None}  # fmt: skip
+
+    def with_origin(image: Image) -> Image:
+        if image.id not in made:
+            return image
+        source = made[image.id]
+        now, last = made_from.get(source), as_last_seen(copies[source], source, image)
+        return replace(image, origin=Origin(source, copies[source].region, now, last))
+
     known = copies_there(images).keys()
     wanted = [
         image
@@ -96,12 +105,12 @@ def read_sources(
     ]
     sources, unsure = _with_encryption(runtime, shard.region, wanted, known, runtime.policy, select)
     return Sources(
-        with_origins,
-        Copying(sources, images, unsure),
+        tuple(map(with_origin, images)),
+        Copying(sources, images, unsure, made_from),
         {
-            copy: f"what it was made from could not be read: {found[region].unread[source]}"
-            for copy, (source, region) in made.items()
-            if source in found[region].unread
+            copy: f"what it was made from could not be read: {found[copies[source].region].unread[source]}"
+            for copy, source in made.items()
+            if source in found[copies[source].region].unread
         },
         {region: f"images that are copied from there: {read.gap}" for region, read in found.items() if read.gap},
     )
@@ -121,13 +130,6 @@ def _read(
     found = {image.id: image for image in listed or ()}
     more, _, unread = ask_by_id(service, ids - found.keys())
     return _Region({**found, **{image.id: image for image in more}}, unread)
-
-
-def _with_origin(image: Image, made: Mapping[str, tuple[str, str]], found: Mapping[str, _Region]) -> Image:
-    if image.id not in made:
-        return image
-    source, region = made[image.id]
-    return replace(image, origin=Origin(source, region, found[region].found.get(source)))
 
 
 def _takes(policy: Policy, selection: Selection, image: Image, rules: tuple[int, ...]) -> bool:
