@@ -15,7 +15,7 @@ deployment copied is never ours: its tag says for which one it was made.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -23,7 +23,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.words import DEPLOYMENT, Image, Tags
+from orgshare.words import DEPLOYMENT, NOBODY, Image, Tags
 
 COPY_OF = "orgshare:copy-of"
 """The tag of a copy: the region and the id of the image that it was made from."""
@@ -109,11 +109,13 @@ def recovered_copies(images: Iterable[Image], now: datetime) -> Copies:
     return MappingProxyType(found)
 
 
-def settle_copies(copies: Copies, there: Iterable[Image], deployment: str) -> Copies:
-    """What is remembered after a complete listing of the region. Once a run: readings of one run are one."""
+def settle_copies(copies: Copies, there: Iterable[Image], deployment: str, unread: Collection[str] = NOBODY) -> Copies:
+    """What is remembered after a complete listing of the region. Once a run: readings of one run are one. Of copies
+    that are ``unread`` nothing is concluded."""
     there = tuple(there)
     ids, marked = {image.id for image in there}, copies_there(image for image in there if made_for(image, deployment))
-    return MappingProxyType({source: _settled(copy, source, ids, marked) for source, copy in copies.items()})
+    settled = {s: _settled(copy, s, ids, marked) for s, copy in copies.items() if copy.id not in unread}
+    return MappingProxyType({**copies, **settled})
 
 
 def with_sources(copies: Copies, made_from: Mapping[str, Image]) -> Copies:

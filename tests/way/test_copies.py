@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orgshare.copies import COPY_OF
-from orgshare.errors import Busy, ConfigurationError, Paused, VendorError
+from orgshare.errors import Busy, ConfigurationError, NoAnswer, Paused, VendorError
 from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.ports import Page
 from orgshare.record.state import ShardState
@@ -92,8 +92,8 @@ def copied_everywhere(trial: Trial, *accounts: str) -> bool:
     )
 
 
-def lying(trial: Trial, shown: Callable[[Image], bool]) -> Runtime:
-    """A run whose listings leave out what is not shown; what is asked for by its id is answered."""
+def lying(trial: Trial, shown: Callable[[Image], bool], *, by_id: bool = True) -> Runtime:
+    """A run whose listings leave out what is not shown; what is asked for by its id is answered, or nothing is."""
     runtime = trial.runtime()
     listed = runtime.cloud.ecs_images
 
@@ -105,7 +105,12 @@ def lying(trial: Trial, shown: Callable[[Image], bool]) -> Runtime:
             rows = tuple(row for row in honest(page).rows if shown(row))
             return Page(rows, len(rows))
 
+        def no_image(image: str) -> Image | None:
+            raise NoAnswer("ecs:DescribeImages: no answer")
+
         service.images = images  # type: ignore[method-assign]
+        if not by_id:
+            service.image = no_image  # type: ignore[method-assign]
         return service
 
     runtime.cloud.ecs_images = ecs_images  # type: ignore[method-assign]
@@ -411,6 +416,23 @@ def test_a_copy_that_a_person_removed_stays_removed_until_it_is_wanted_back(copi
     assert forget_removed(t.state(), "m-gold", run="person") == (FAR,)
     made(t)
     assert copied_everywhere(t, A, B)
+
+
+def test_a_copy_that_listings_leave_out_is_asked_for_alone_and_not_taken_for_removed(copied: Trials) -> None:
+    """However often; and where it cannot be asked for, nothing is concluded either."""
+    t = copied()
+    made(t)
+    for _ in range(3):
+        applied = apply(lying(t, lambda row: COPY_OF not in dict(row.tags)), EVERYTHING)
+    assert (applied.plan.findings, applied.plan.changes) == ((), ())
+    for _ in range(3):
+        runtime = lying(t, lambda row: COPY_OF not in dict(row.tags), by_id=False)
+        applied = apply(runtime, EVERYTHING)
+    assert {gap.name for gap in applied.plan.incomplete} == {str(FAR)}
+    assert applied.plan.findings == ()
+    assert {copy.state for image in ALL_IMAGES for copy in copies_of(t.state(), image).values()} == {"made"}
+    assert copied_everywhere(t, A, B)
+    assert in_step(t)
 
 
 def test_an_image_that_only_says_that_it_is_a_copy_is_neither_shared_nor_made_again(copied: Trials) -> None:

@@ -63,7 +63,7 @@ def _decide(
     ledger: Ledger,
     copying: Copying,
 ) -> CopyDecision:
-    copies = settle_copies(ledger.copies, copying.there, facts.policy.deployment)
+    copies = settle_copies(ledger.copies, copying.there, facts.policy.deployment, copying.unread)
     marked = copies_there(copying.there)
     by_id = {image.id: image for image in copying.there}
     free = AT_ONCE - sum(is_copy(image) and image.status in UNDER_WAY for image in copying.there)

@@ -319,7 +319,7 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     ledger = ledger.with_reached({d.image.id: d.shared & d.coverage.associated for d in decisions})
     if shard in planned.facts.copying:
         copying = planned.facts.copying[shard]
-        copies = settle_copies(ledger.copies, copying.there, planned.facts.policy.deployment)
+        copies = settle_copies(ledger.copies, copying.there, planned.facts.policy.deployment, copying.unread)
         ledger = ledger.with_copies(with_sources(copies, copying.made_from))
     return absences(
         ledger,

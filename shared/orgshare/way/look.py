@@ -413,8 +413,9 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
             return _Listing(shard, service, shares, sharing, found, unread=unread)
         images = list_images(service, shard)
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
-        found, absent, unread = ask_by_id(service, known - {image.id for image in images})
-        return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread, complete=True)
+        made = {copy.id for copy in ledger.copies.values() if copy.state == "made"}
+        found, absent, unread = ask_by_id(service, (known | made) - {image.id for image in images})
+        return _Listing(shard, service, shares, sharing, (*images, *found), absent & known, unread, complete=True)
     except UNREAD as error:
         return _Listing(shard, None, error=str(error))
 
@@ -440,7 +441,7 @@ def _with_sources(
             return listing
         found = read_sources(
             runtime, focus, shard, listing.images, states[shard].ledger, select,
-            regions=regions[shard.owner], listed=listed,
+            regions=regions[shard.owner], listed=listed, unread=listing.unread.keys(),
         )  # fmt: skip
         return replace(
             listing,

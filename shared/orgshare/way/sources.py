@@ -63,11 +63,13 @@ def read_sources(
     *,
     regions: Collection[str],
     listed: Mapping[Shard, tuple[Image, ...]],
+    unread: Collection[str],
 ) -> Sources:
-    """What a shard's copies were made from, and what is to be copied there. All its ``images`` are listed; ``regions``
-    are those of the owner, and of the shards that are ``listed`` nothing is read again."""
+    """What a shard's copies were made from, and what is to be copied there. All its ``images`` are listed but those
+    that could not be read; ``regions`` are those of the owner, and of the shards that are ``listed`` nothing is read
+    again."""
     rules = runtime.policy.copying_to(shard.owner, shard.region)
-    copies = settle_copies(ledger.copies, images, runtime.policy.deployment)
+    copies = settle_copies(ledger.copies, images, runtime.policy.deployment, unread)
     if not (rules or copies):
         return Sources(images)
     there = {image.id for image in images}
@@ -106,7 +108,7 @@ def read_sources(
     sources, unsure = _with_encryption(runtime, shard.region, wanted, known, runtime.policy, select)
     return Sources(
         tuple(map(with_origin, images)),
-        Copying(sources, images, unsure, made_from),
+        Copying(sources, images, unsure, made_from, frozenset(unread)),
         {
             copy: f"what it was made from could not be read: {found[copies[source].region].unread[source]}"
             for copy, source in made.items()
