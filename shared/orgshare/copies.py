@@ -15,6 +15,7 @@ deployment copied is never ours: its tag says for which one it was made.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -27,6 +28,8 @@ from orgshare.words import DEPLOYMENT, NOBODY, Image, Tags
 
 COPY_OF = "orgshare:copy-of"
 """The tag of a copy: the region and the id of the image that it was made from."""
+
+_PLACE = re.compile(r"[a-z0-9-]{1,64}/m-[A-Za-z0-9-]{1,64}")
 
 OUR_TAGS = frozenset({COPY_OF, DEPLOYMENT})
 
@@ -101,9 +104,14 @@ def copies_there(images: Iterable[Image]) -> Mapping[str, Image]:
 
 
 def recovered_copies(images: Iterable[Image], now: datetime) -> Copies:
-    """What images that say they are copies would be remembered as, had the state not been lost."""
+    """What images that say they are copies would be remembered as, had the state not been lost.
+
+    A tag that cannot be one of ours names nothing: what is remembered goes into names of hosts and into calls.
+    """
     found = {}
     for place, image in copies_there(images).items():
+        if _PLACE.fullmatch(place) is None:
+            continue
         region, _, source = place.partition("/")
         found[source] = Copy(region, now, "", "made", image.id)
     return MappingProxyType(found)

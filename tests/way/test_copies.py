@@ -709,6 +709,20 @@ def test_a_lost_state_finds_its_copies_again(copied: Trials) -> None:
     assert copied_everywhere(t, A, B, C)
 
 
+def test_a_tag_that_cannot_be_one_of_ours_is_not_taken_over(copied: Trials) -> None:
+    """It would be asked for at a host of that name in every run; what has good tags is taken over all the same."""
+    t = copied()
+    made(t)
+    tags = ("garbage", "", "x.example/m-gold", "x/y/m-gold", f"{REGION}/", f"{REGION}/x", f"{REGION}/?m-gold")
+    t.patch(images={f"m-odd{n}": {"service": "ecs", "owner": OWNER, "region": OTHER_REGION, "name": f"odd{n}",
+                                  "status": "Available", "tags": {COPY_OF: tag, DEPLOYMENT: "trial"}}
+                    for n, tag in enumerate(tags)})  # fmt: skip
+    runtime = t.runtime()
+    found = copies_for(runtime.policy, runtime.cloud, t.now())
+    assert sorted(found[FAR]) == sorted(ALL_IMAGES)
+    assert {copy.id for copy in found[FAR].values()} == {copy_of(t, image) for image in ALL_IMAGES}
+
+
 def test_copying_stops_where_the_lease_is_lost(copied: Trials) -> None:
     """A writer that lost its lease makes no further copy."""
     t = copied()
