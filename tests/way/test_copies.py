@@ -393,6 +393,16 @@ def test_nothing_is_concluded_of_copies_whose_sources_cannot_be_read(copied: Tri
     assert (len(copies(t)), t.access()[copy_of(t, "m-gold")]) == (4, {B})
 
 
+def test_a_region_that_an_owner_does_not_have_is_named(copied: Trials) -> None:
+    """With all regions of the owner nobody can tell beforehand; where there is one, the images are copied."""
+    t = copied(policy=of(copying(to=("cn-bejing", OTHER_REGION)), regions="all"))
+    applied = t.apply()
+    (finding,) = applied.plan.findings
+    assert finding.kind == "not-copied"
+    assert finding.why.startswith(f"rule golden copies images to cn-bejing, which is no region of owner {OWNER}, so ")
+    assert len(copies(t)) == 3
+
+
 def test_nothing_is_copied_to_a_region_that_cannot_be_listed(copied: Trials) -> None:
     """Nobody knows what copies are there."""
     t = copied()

@@ -551,7 +551,8 @@ def _out_of_step(wanted: bool, entry: Entry | None, covered: bool) -> bool:
 
 
 def _selection_findings(policy: Policy, listings: tuple[_Listing, ...]) -> tuple[Finding, ...]:
-    """Images that a rule names by id and that no owner has, and rules that select no image at all.
+    """Images that a rule names by id and that no owner has, rules that select no image at all, and owners whose images
+    are not copied because the policy does not name the region among theirs.
 
     Only a sweep that listed everything can tell.
     """
@@ -568,9 +569,16 @@ def _selection_findings(policy: Policy, listings: tuple[_Listing, ...]) -> tuple
             ]
             findings.append(Finding("unknown-id", image, "", _whose(rule.name, image, where)))
     select = selector(replace(policy, retire=()))  # a rule whose images are all retired selects something
-    used = {index for listing in listings for image in listing.images for index in select(image)}
+    used = {(index, image.shard.owner) for listing in listings for image in listing.images for index in select(image)}
+    regions = {(listing.shard.owner, listing.shard.region) for listing in listings}
     for index, rule in enumerate(policy.rules):
-        if index not in used and not rule.images.ids:
+        owners = sorted(owner for of, owner in used if of == index)
+        for owner, region in ((owner, region) for owner in owners for region in rule.copy_to):
+            if (owner, region) not in regions:
+                why = f"rule {rule.name} copies images to {region}, which is no region of owner {owner}"
+                remedy = "correct copy_to, or name the region among the owner's"
+                findings.append(Finding("not-copied", "", "", f"{why}, so none of its are copied there; {remedy}"))
+        if not owners and not rule.images.ids:
             why = f"rule {rule.name} selects no image; if it should, correct its images"
             findings.append(Finding("selects-nothing", "", "", why))
     return tuple(findings)
