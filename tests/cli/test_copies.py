@@ -147,6 +147,25 @@ def test_copies_outlive_their_image_and_can_still_be_retired_by_its_name(run: Sh
     assert len(copies(run.trial)) == 2
 
 
+def test_a_copy_of_which_nobody_knows_whether_it_was_made_is_named_and_deleted_later(shell: Make) -> None:
+    """The call that copies got no answer: the copy is there, and a run has to see it first."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    run.trial.patch(faults=[{"operation": "ecs:CopyImage", "kind": "lost-answer", "every": 1}])
+    assert run("apply", "--yes").status == 1
+    run.trial.patch(faults=[])
+    run.trial.cloud.advance(MADE_IN + 1)
+    first = run("retire", "m-gold", "--copies", "--yes", "--json")
+    (row,) = first.json["copies"]
+    assert (row["image"], row["region"], row["deleted"]) == ("", OTHER_REGION, False)
+    assert row["why"].startswith("whether it was made is not known yet")
+    approve_all(run)
+    for _ in range(2):
+        run("retire", "m-gold", "--copies", "--yes")
+        approve_all(run)
+    assert len(copies(run.trial)) == 2
+    assert run.trial.access()["m-gold"] == set()
+
+
 def test_an_image_without_copies_says_so(shell: Make) -> None:
     """And is retired all the same."""
     run = shell()
