@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Shell
 from tests.cli.test_changing import waiting
-from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, world
+from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, policy, world
 from tests.way.test_copies import MADE_IN, copies, copy_of, of
 
 Make = Callable[..., Shell]
@@ -194,6 +194,21 @@ def test_copies_go_with_retiring_an_image_only(run: Shell, arguments: tuple[str,
     before = run.trial.access()
     assert run("retire", *arguments, "--yes").status == 2
     assert run.trial.access() == before
+
+
+def test_copies_in_a_region_that_the_policy_left_are_told_of_until_a_person_releases_them(run: Shell) -> None:
+    """Nobody has them any more, but they are there, and cost: so they are no secret, and a release counts them."""
+    shard = f"ecs/{OWNER}/{OTHER_REGION}"
+    run.trial.write_policy(policy())
+    run("retire", "--shard", shard, "--yes")
+    approve_all(run)
+    assert run("retire", "--shard", shard, "--yes").status == 0
+    assert {image for image, accounts in run.trial.access().items() if not accounts} == set(copies(run.trial))
+    assert [f["kind"] for f in run("plan", "--json").json["findings"]] == ["orphaned"]
+    released = run("release", shard, "--yes")
+    assert released.lines == [f"{shard}: forgot 3 copies; they stay shared"]
+    assert run("plan", "--json").json["findings"] == []
+    assert len(copies(run.trial)) == 3
 
 
 def test_a_state_that_was_lost_knows_its_copies_again_after_recovering(run: Shell) -> None:

@@ -59,7 +59,7 @@ def release(terminal: Terminal, *, shard: Shard, yes: bool, policy: str | None) 
     known = _known(before.ledger) if role is None else {"principal": len(role.ledger.principals)}
     if not any(known.values()):
         raise ConfigurationError(f"{shard}: the state knows of nothing that is ours there")
-    what = ", ".join(counted(number, one) for one, number in known.items())
+    what = ", ".join(counted(number, one, "copies" if one == "copy" else None) for one, number in known.items())
     if not yes and not terminal.ask(f"forget {what} in {shard}? They stay shared, and nobody looks after them"):
         terminal.show("nothing was done")
         return statuses.DUE
@@ -287,5 +287,6 @@ def _known(ledger: Ledger) -> dict[str, int]:
         "grant": sum(map(len, ledger.grants.values())),
         "row": sum(map(len, ledger.shares.values())),
         "share": len(ledger.made),
+        "copy": ledger.copied(),
     }
     return {what: number for what, number in counts.items() if number}
