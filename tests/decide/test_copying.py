@@ -234,7 +234,10 @@ def test_a_copy_that_failed_is_named(status: str) -> None:
         there=[copied(GOLD, "copy", status=status), copied(SILVER, "other", status="Creating")],
         copies=copies,
     )
-    why = f"its copy m-copy in {FAR.region} has the status {status}; delete it, then «orgshare retire m-gold --undo»"
+    why = (
+        f"its copy m-copy in {FAR.region} has the status {status}; delete it, and when runs say that it was removed, "
+        "«orgshare retire m-gold --undo»"
+    )
     assert found.findings == (Finding("not-copied", GOLD.id, "", why),)
     assert [pending.entity for pending in found.pending] == ["m-other"]
 

@@ -594,6 +594,36 @@ def test_a_copy_that_the_cloud_refuses_is_tried_again_later_and_named(copied: Tr
     assert copied_everywhere(t, A, B)
 
 
+def test_the_watch_tries_what_was_refused_again_at_the_time_that_was_said(copied: Trials) -> None:
+    """Another copy of the image was on its way: without a sweep and without an event it is copied when it can be."""
+    t = copied()
+    t.patch(faults=[{"operation": COPY, "kind": "error", "code": "OperationDenied.ImageCopyConflict", "status": 400,
+                     "times": 3}])  # fmt: skip
+    assert len(t.apply().failed) == 3
+    f = Fanned(t)
+    for _ in range(10):
+        t.cloud.advance(300)
+        f.watch()
+    assert copied_everywhere(t, A, B)
+
+
+def test_a_copy_that_failed_is_made_again_as_the_finding_says(copied: Trials) -> None:
+    """Delete it, wait until it is said to be removed, and want it back."""
+    t = copied()
+    made(t)
+    failed = copy_of(t, "m-gold")
+    t.patch(grants={failed: []})
+    t.patch(images={failed: {"status": "CreateFailed"}})
+    (finding,) = [f for f in t.apply().plan.findings if f.kind == "not-copied"]
+    assert finding.why.startswith(f"its copy {failed} in {OTHER_REGION} has the status CreateFailed; delete it, and")
+    t.patch(images={failed: None})
+    while not [f for f in t.apply().plan.findings if f.kind == "copy-removed"]:
+        assert copies(t, "m-gold") == []
+    assert forget_removed(t.state(), "m-gold", run="person") == (FAR,)
+    made(t)
+    assert copied_everywhere(t, A, B)
+
+
 def test_an_event_about_an_image_has_it_copied(copied: Trials) -> None:
     """The shard that copies come into looks at what the event names, and only there."""
     t = copied()

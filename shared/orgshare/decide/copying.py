@@ -38,13 +38,15 @@ UNDER_WAY = ("Creating", "Waiting")
 
 
 class CopyDecision(Struct, frozen=True, kw_only=True):
-    """What is copied into one shard: the ``changes`` with their ``sources``, and what is said of the others."""
+    """What is copied into one shard: the ``changes`` with their ``sources``, and what is said of the others. ``again``
+    is when those are tried again that the cloud refused."""
 
     changes: tuple[Change, ...] = ()
     sources: Mapping[str, Image] = MappingProxyType({})
     pending: tuple[Pending, ...] = ()
     findings: tuple[Finding, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
+    again: tuple[datetime, ...] = ()
 
 
 def decide_copies(facts: Facts, audiences: tuple[Resolved, ...], select: Selector) -> Mapping[Shard, CopyDecision]:
@@ -71,6 +73,7 @@ def _decide(
     pending: list[Pending] = []
     findings: list[Finding] = []
     incomplete: list[Incomplete] = []
+    again: list[datetime] = []
     for source in sorted(copying.sources, key=lambda image: image.id):
         names = _copied_by(facts, audiences, select(source), shard.region)
         if not names or is_copy(source):
@@ -88,7 +91,13 @@ def _decide(
         if source.id in copying.unsure:
             why = f"{source.id}: it is not copied to {shard.region}: {copying.unsure[source.id]}"
             incomplete.append(Incomplete("shard", str(shard), why))
-        elif why := _why_not(facts, audiences, source, shard, names, ledger):
+        elif why := _why_not(facts, audiences, source, shard, names):
+            findings.append(Finding("not-copied", source.id, "", f"it is not copied to {shard.region}: {why}"))
+        elif (setback := ledger.setbacks.get(copy_key(source.id))) is not None and setback.waits(facts.now):
+            again.append(setback.again())
+            why = (
+                f"the cloud said {setback.code}: {setback.why}; tried again after {setback.again():%Y-%m-%d %H:%M} UTC"
+            )
             findings.append(Finding("not-copied", source.id, "", f"it is not copied to {shard.region}: {why}"))
         elif source.status != "Available":
             status = f"copied to {shard.region} when it is Available"
@@ -106,6 +115,7 @@ def _decide(
         pending=tuple(pending),
         findings=tuple(findings),
         incomplete=tuple(incomplete),
+        again=tuple(again),
     )
 
 
@@ -133,8 +143,9 @@ def _about(source: Image, shard: Shard, copy: Copy, there: Image | None) -> Iter
             yield Finding("copy-removed", source.id, "", f"{why} until «orgshare retire {source.id} --undo»")
         return
     if there.status in ("CreateFailed", "UnAvailable"):
-        why = f"its copy {there.id} in {shard.region} has the status {there.status}; delete it"
-        yield Finding("not-copied", source.id, "", f"{why}, then «orgshare retire {source.id} --undo»")
+        why = f"its copy {there.id} in {shard.region} has the status {there.status}; delete it, and"
+        undo = f"«orgshare retire {source.id} --undo»"
+        yield Finding("not-copied", source.id, "", f"{why} when runs say that it was removed, {undo}")
 
 
 def _of_others(source: Image, shard: Shard, there: Image, deployment: str) -> Finding:
@@ -147,9 +158,7 @@ def _of_others(source: Image, shard: Shard, there: Image, deployment: str) -> Fi
     return Finding("not-copied", source.id, "", f"{why}, so it is neither shared like it nor made again; {remedy}")
 
 
-def _why_not(
-    facts: Facts, audiences: tuple[Resolved, ...], source: Image, shard: Shard, names: tuple[str, ...], ledger: Ledger
-) -> str:
+def _why_not(facts: Facts, audiences: tuple[Resolved, ...], source: Image, shard: Shard, names: tuple[str, ...]) -> str:
     """Why an image cannot be copied; empty if nothing stands against it. One that is still being made may be copied
     later."""
     reason = refused_as_it_is(source)
@@ -164,7 +173,4 @@ def _why_not(
     number = len(tags_of_copy(source, facts.policy.deployment))
     if number > MOST_TAGS:
         return f"with the two tags of a copy it would have {number}, and {MOST_TAGS} are allowed: take some off"
-    setback = ledger.setbacks.get(copy_key(source.id))
-    if setback is not None and setback.waits(facts.now):
-        return f"the cloud said {setback.code}: {setback.why}; tried again after {setback.again():%Y-%m-%d %H:%M} UTC"
     return ""

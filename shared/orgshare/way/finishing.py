@@ -74,9 +74,11 @@ def _pending(planned: Planned, shard: Shard) -> Iterable[Pending]:
 
 
 def _times(planned: Planned, shard: Shard) -> list[datetime]:
-    """When grants end that stay for a time."""
+    """When grants end that stay for a time, and when copies are tried again that the cloud refused."""
     decisions = (decision for decision in planned.decisions.images if decision.image.shard == shard)
-    return [until for decision in decisions for until in decision.lingering.values()]
+    copies = planned.decisions.copies.get(shard)
+    again = copies.again if copies is not None else ()
+    return [*(until for decision in decisions for until in decision.lingering.values()), *again]
 
 
 def _ends_of_partners(policy: Policy, now: datetime) -> list[datetime]:
