@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from orgshare.copies import COPY_OF
 from orgshare.errors import Busy, ConfigurationError, NoAnswer, Paused, VendorError
@@ -38,7 +42,7 @@ from tests.support.trial import (
     world,
 )
 from tests.way.test_ownership import dies_at
-from tests.way.test_rules import ALL_IMAGES, in_step
+from tests.way.test_rules import ALL_IMAGES, Died, in_step
 
 Trials = Callable[..., Trial]
 THIRD = "cn-beijing"
@@ -650,6 +654,79 @@ def test_an_event_about_an_image_has_its_copies_looked_at(copied: Trials) -> Non
     f.changed("m-gold", region=REGION, owner=OWNER)
     f.work()
     assert copied_everywhere(t, A, B)
+
+
+def fails(kind: str) -> Callable[[Trial], object]:
+    """A run in which every second call that copies gets an error, or no answer."""
+
+    def run(t: Trial) -> None:
+        t.patch(faults=[{"operation": COPY, "kind": kind, "every": 2}])
+        t.apply()
+        t.patch(faults=[])
+
+    return run
+
+
+def crashes(number: int) -> Callable[[Trial], object]:
+    """A run that is killed after so many calls that copy, if there are as many."""
+
+    def run(t: Trial) -> None:
+        calls, alive = count(1), [True]
+
+        def kill(entry: Any) -> None:
+            if alive and entry.action == "CopyImage" and next(calls) == number:
+                raise Died
+
+        t.cloud.on_request(kill)
+        with suppress(Died):
+            t.apply()
+        alive.clear()
+        t.cloud.advance(LEASE_IS_OVER)
+
+    return run
+
+
+def without_copies(t: Trial) -> None:
+    """A run whose listings show no copy."""
+    apply(lying(t, lambda row: COPY_OF not in dict(row.tags)), EVERYTHING)
+
+
+def changed(t: Trial) -> None:
+    """Sources get other names and tags, so that no name stands in the way of a second copy."""
+    at = f"{t.now():%d%H%M%S}"
+    t.patch(images={i: {"name": f"{i}-{at}", "tags": {"share": "org", "at": at}} for i in ALL_IMAGES})
+
+
+HAPPENS: dict[str, Callable[[Trial], object]] = {
+    "a run": lambda t: t.apply(),
+    "a run whose listings show no copy": without_copies,
+    "a run for one image": lambda t: t.apply(Focus((Selection(images=frozenset({"m-gold"})),))),
+    "a run for a part": lambda t: t.apply(Focus((Selection(regions=frozenset({OTHER_REGION}), part=(1, 3)),))),
+    "no answer": fails("no-answer"),
+    "an answer that is lost": fails("lost-answer"),
+    "an error": fails("error"),
+    "a crash after one copy": crashes(1),
+    "a crash after two copies": crashes(2),
+    "other names and tags": changed,
+    "time": lambda t: t.cloud.advance(300),
+}  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(history=["a crash after two copies", "other names and tags", "a run whose listings show no copy"])
+@example(history=["an answer that is lost", "other names and tags", "a run whose listings show no copy"])
+@given(history=st.lists(st.sampled_from(sorted(HAPPENS)), max_size=8))
+def test_whatever_happens_there_is_never_a_second_copy(copied: Trials, history: list[str]) -> None:
+    """In any order; and once nothing is in the way, each image has its one copy, shared like it."""
+    t = copied()
+    t.begin()
+    for event in history:
+        HAPPENS[event](t)
+        assert max((len(copies(t, image)) for image in ALL_IMAGES), default=0) <= 1
+    t.cloud.advance(2 * 24 * 3600)
+    made(t)
+    assert copied_everywhere(t, A, B)
+    assert in_step(t)
 
 
 def test_without_the_permission_nothing_is_copied_and_it_is_named(copied: Trials) -> None:
