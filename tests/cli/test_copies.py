@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from orgshare.focus import EVERYTHING
+from orgshare.way.applying import carry_out_plan
+from orgshare.way.planning import make_plan
 from tests.cli.conftest import Shell
 from tests.cli.test_changing import waiting
 from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, policy, world
@@ -156,14 +159,36 @@ def test_a_copy_of_which_nobody_knows_whether_it_was_made_is_named_and_deleted_l
     run.trial.cloud.advance(MADE_IN + 1)
     first = run("retire", "m-gold", "--copies", "--yes", "--json")
     (row,) = first.json["copies"]
-    assert (row["image"], row["region"], row["deleted"]) == ("", OTHER_REGION, False)
-    assert row["why"].startswith("whether it was made is not known yet")
+    assert (row["image"], row["region"], row["deleted"]) == (copy_of(run.trial, "m-gold"), OTHER_REGION, False)
+    assert row["why"].startswith("it was made meanwhile, or may have been")
     approve_all(run)
     for _ in range(2):
         run("retire", "m-gold", "--copies", "--yes")
         approve_all(run)
     assert len(copies(run.trial)) == 2
     assert run.trial.access()["m-gold"] == set()
+
+
+def test_a_copy_that_another_run_makes_meanwhile_is_named(shell: Make) -> None:
+    """It had made its plan before the image was retired, and copies it while that is done."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    other = run.trial.runtime()
+    planned, began = make_plan(other, EVERYTHING), list[bool]()
+
+    def meanwhile(entry: Any) -> None:
+        if entry.action == "DescribeImages" and not began:
+            began.append(True)
+            carry_out_plan(other, planned)
+
+    run.trial.cloud.on_request(meanwhile)
+    (row,) = run("retire", "m-gold", "--copies", "--yes", "--json").json["copies"]
+    assert (row["region"], row["deleted"]) == (OTHER_REGION, False)
+    assert copies(run.trial, "m-gold") == [row["image"]]
+    for _ in range(3):
+        run.trial.cloud.advance(MADE_IN + 1)
+        run("retire", "m-gold", "--copies", "--yes")
+        approve_all(run)
+    assert (copies(run.trial, "m-gold"), len(copies(run.trial))) == ([], 2)
 
 
 def test_an_image_without_copies_says_so(shell: Make) -> None:

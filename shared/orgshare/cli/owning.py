@@ -24,7 +24,6 @@ from orgshare.cli.asking import check_ids
 from orgshare.cli.changing import Closing, Task, carry_through
 from orgshare.cli.pausing import ShardName, names_shard
 from orgshare.cli.running import Terminal, command, opened, opened_state, policy_option, who_runs
-from orgshare.copies import Copy
 from orgshare.errors import ConfigurationError, OrgshareError
 from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.ledger import Ledger
@@ -147,7 +146,7 @@ def _retire_image(
         def closing(applied: Applied) -> Closing:
             return both_closings(
                 _what_is_in_the_way(runtime, image, applied),
-                _deleted_copies(runtime, image, known) if copies else Closing({}),
+                _deleted_copies(runtime, image, made) if copies else Closing({}),
             )
 
         task = Task(
@@ -185,16 +184,23 @@ def both_closings(one: Closing, other: Closing) -> Closing:
     return Closing({**one.document, **other.document}, (*one.lines, *other.lines))
 
 
-def _deleted_copies(runtime: Runtime, image: str, known: Mapping[Shard, Copy]) -> Closing:
-    """Delete every copy that nobody has any more, and say what stands between the others and it."""
+def _deleted_copies(runtime: Runtime, image: str, made: Mapping[Shard, str]) -> Closing:
+    """Delete every copy that was retired and that nobody has any more, and say what stands between the others and it.
+    One that was not known before the run is left: a run that had made its plan before may have copied the image."""
     rows: list[Document] = []
     lines: list[str] = []
+    try:
+        with asking_the_state():
+            known = copies_of(runtime.state, image)
+    except OrgshareError as error:
+        return Closing({"copies": rows}, (f"{image}: what copies there are cannot be read: {error}",))
     for shard, copy in sorted(known.items()):
         if copy.state == "gone":
             continue
-        why = "whether it was made is not known yet: retire the image once more, with --copies, after the next run"
-        if copy.state == "made":
+        if copy.id and made.get(shard) == copy.id:
             why = _delete(runtime, shard, image, copy.id)
+        else:
+            why = "it was made meanwhile, or may have been: retire the image with --copies again after the next run"
         what = copy.id or f"the copy in {shard.region}"
         rows.append({"image": copy.id, "region": shard.region, "deleted": not why, "why": why})
         lines.append(f"{what}: not deleted: {why}" if why else f"{what}: deleted, it was the copy in {shard.region}")
