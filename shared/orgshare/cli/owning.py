@@ -144,7 +144,7 @@ def _retire_image(
                 runtime.state.update_retired(lambda before: {**marks, **before}, run=runtime.run)
 
         def closing(applied: Applied) -> Closing:
-            return both_closings(
+            return _both_closings(
                 _what_is_in_the_way(runtime, image, applied),
                 _deleted_copies(runtime, image, made) if copies else Closing({}),
             )
@@ -179,7 +179,7 @@ def _what_is_in_the_way(runtime: Runtime, image: str, applied: Applied) -> Closi
     return Closing({"retired": retired_document(decision.image, decision.retired, found)}, lines)
 
 
-def both_closings(one: Closing, other: Closing) -> Closing:
+def _both_closings(one: Closing, other: Closing) -> Closing:
     """The keys and the lines of both."""
     return Closing({**one.document, **other.document}, (*one.lines, *other.lines))
 
