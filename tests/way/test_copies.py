@@ -145,6 +145,22 @@ def test_every_image_is_copied_once_and_its_copy_is_shared_like_it(copied: Trial
     assert t.cloud.calls[COPY] == 3
 
 
+def test_where_nothing_changed_nothing_is_written(copied: Trials) -> None:
+    """Neither to the cloud nor to the state; the look of a source that changes is written down once."""
+    t = copied()
+    made(t)
+    t.apply()
+
+    def generation() -> int:
+        t.apply()
+        return t.state().read(FAR).number
+
+    before = generation()
+    assert generation() == before
+    t.patch(images={"m-gold": {"tags": {"more": "1"}}})
+    assert [generation() - before for _ in range(3)] == [1, 1, 1]
+
+
 def test_a_copy_has_the_name_and_the_tags_of_its_source_and_says_of_what_it_is_one(copied: Trials) -> None:
     """So that whoever looks at it knows where it comes from."""
     t = copied()
