@@ -8,13 +8,15 @@ A copy is removed by a person, never by a run. One that was seen and is not ther
 made anew until a person says so.
 
 What can go wrong is to take somebody else's image for a copy of ours, and so to share it like the image that its tag
-names. So a tag alone makes nothing ours: only what the ledger says that we made, or meant to make, is.
+names. So a tag alone makes nothing ours: only what the ledger says that we made, or meant to make, is. And what another
+deployment copied is never ours: its tag says for which one it was made.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -22,21 +24,32 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.words import DEPLOYMENT, Image, Tags
+from orgshare.words import DEPLOYMENT, NOBODY, Image, Tags
 
 COPY_OF = "orgshare:copy-of"
 """The tag of a copy: the region and the id of the image that it was made from."""
+
+_PLACE = re.compile(r"[a-z0-9-]{1,64}/m-[A-Za-z0-9-]{1,64}")
 
 OUR_TAGS = frozenset({COPY_OF, DEPLOYMENT})
 
 READINGS_THAT_END_A_COPY = 2
 
 
+class Source(Struct, frozen=True):
+    """How an image that was copied was last seen, as far as rules go by it. ``tags`` are sorted."""
+
+    name: str
+    family: str
+    tags: tuple[tuple[str, str], ...]
+
+
 class Copy(Struct, frozen=True):
     """A copy of an image of another ``region`` into the shard that remembers it.
 
     ``intended`` is written down before the call, with the ``token`` that every try has; ``made`` once the cloud named
-    the copy, or listed it. ``missing`` counts readings that did not show it.
+    the copy, or listed it. ``missing`` counts readings that did not show it. ``seen`` is what it was made from: whoever
+    takes an image out of a rule and deletes it then has taken its copies out for good.
     """
 
     region: str
@@ -45,6 +58,7 @@ class Copy(Struct, frozen=True):
     state: Literal["intended", "made", "gone"] = "intended"
     id: str = ""
     missing: int = 0
+    seen: Source | None = None
 
 
 Copies = Mapping[str, Copy]
@@ -73,6 +87,11 @@ def is_copy(image: Image) -> bool:
     return any(key == COPY_OF for key, _ in image.tags)
 
 
+def made_for(image: Image, deployment: str) -> bool:
+    """Whether an image says that it was made for a deployment."""
+    return (DEPLOYMENT, deployment) in image.tags
+
+
 def token_of(state: str, source: Image, region: str, since: datetime) -> str:
     """The token of all tries to make one copy: at most 64 ASCII characters."""
     return hashlib.sha256(f"{state}/{source.id}/{region}/{since.isoformat()}".encode()).hexdigest()[:40]
@@ -85,19 +104,40 @@ def copies_there(images: Iterable[Image]) -> Mapping[str, Image]:
 
 
 def recovered_copies(images: Iterable[Image], now: datetime) -> Copies:
-    """What images that say they are copies would be remembered as, had the state not been lost."""
+    """What images that say they are copies would be remembered as, had the state not been lost.
+
+    A tag that cannot be one of ours names nothing: what is remembered goes into names of hosts and into calls.
+    """
     found = {}
     for place, image in copies_there(images).items():
+        if _PLACE.fullmatch(place) is None:
+            continue
         region, _, source = place.partition("/")
         found[source] = Copy(region, now, "", "made", image.id)
     return MappingProxyType(found)
 
 
-def settle_copies(copies: Copies, there: Iterable[Image]) -> Copies:
-    """What is remembered after a complete listing of the region. Once a run: readings of one run are one."""
+def settle_copies(copies: Copies, there: Iterable[Image], deployment: str, unread: Collection[str] = NOBODY) -> Copies:
+    """What is remembered after a complete listing of the region. Once a run: readings of one run are one. Of copies
+    that are ``unread`` nothing is concluded."""
     there = tuple(there)
-    ids, marked = {image.id for image in there}, copies_there(there)
-    return MappingProxyType({source: _settled(copy, source, ids, marked) for source, copy in copies.items()})
+    ids, marked = {image.id for image in there}, copies_there(image for image in there if made_for(image, deployment))
+    settled = {s: _settled(copy, s, ids, marked) for s, copy in copies.items() if copy.id not in unread}
+    return MappingProxyType({**copies, **settled})
+
+
+def with_sources(copies: Copies, made_from: Mapping[str, Image]) -> Copies:
+    """What is remembered after a reading of the images that copies were made from, by their ids."""
+    seen = {i: Source(image.name, image.family, tuple(sorted(image.tags))) for i, image in made_from.items()}
+    return MappingProxyType({i: replace(copy, seen=seen.get(i, copy.seen)) for i, copy in copies.items()})
+
+
+def as_last_seen(copy: Copy, source: str, like: Image) -> Image | None:
+    """The image that a copy was made from as it was last seen, of the owner of an image that is ``like`` it."""
+    if copy.seen is None:
+        return None
+    of = copy.seen
+    return replace(like, id=source, within=copy.region, name=of.name, family=of.family, tags=frozenset(of.tags))
 
 
 def _settled(copy: Copy, source: str, ids: set[str], marked: Mapping[str, Image]) -> Copy:

@@ -15,7 +15,8 @@ from orgshare.words import EVERY_REGION, Shard
 
 
 class Selection(Struct, frozen=True):
-    """Images that satisfy every field that is not empty; within a field any value will do.
+    """Images that satisfy every field that is not empty; within a field any value will do. An image that is named by
+    its id stands for the copies that we made of it, too.
 
     ``accounts`` selects the images on which such an account's access is not as the rules want it; with ``changed`` the
     accounts are those that changed in the organization since the shard last saw it. ``part`` (n of m) selects about so

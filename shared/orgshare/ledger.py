@@ -219,6 +219,10 @@ class Ledger(Struct, frozen=True):
         """The ledger with what is remembered of copies replaced."""
         return replace(self, copies=MappingProxyType(dict(copies)))
 
+    def copied(self) -> int:
+        """How many copies of ours there are, or may be."""
+        return sum(copy.state != "gone" for copy in self.copies.values())
+
     def with_saw(self, saw: Saw) -> Ledger:
         """The ledger after a pass that rested on this."""
         return self if saw == self.saw else replace(self, saw=saw)

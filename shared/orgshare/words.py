@@ -167,11 +167,12 @@ class Image(Struct, frozen=True, kw_only=True):
 
 class Origin(Struct, frozen=True):
     """What a copy of ours was made from: an image of the same owner in another region, as it is ``now``; ``None`` where
-    it is there no more."""
+    it is there no more. Then ``last`` is how it was last seen, if anybody remembers."""
 
     id: str
     region: str
     now: Image | None
+    last: Image | None = None
 
 
 class Grant(Struct, frozen=True):

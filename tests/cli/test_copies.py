@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from orgshare.focus import EVERYTHING
+from orgshare.way.applying import carry_out_plan
+from orgshare.way.planning import make_plan
 from tests.cli.conftest import Shell
-from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, world
+from tests.cli.test_changing import waiting
+from tests.support.trial import OTHER_REGION, OWNER, REGION, STRANGER, A, B, policy, world
 from tests.way.test_copies import MADE_IN, copies, copy_of, of
 
 Make = Callable[..., Shell]
@@ -49,6 +53,19 @@ def test_a_plan_names_what_is_copied_where_and_a_run_names_the_copies(shell: Mak
     done = [c for c in applied.json["done"] if c["action"] == "copy"]
     assert [c["targets"] for c in done] == [[copy_of(run.trial, c["images"][0])] for c in done]
     assert {p["entity"] for p in applied.json["pending"]} == set(copies(run.trial))
+
+
+def test_apply_waits_until_copies_are_made_and_shared_and_reports_each(
+    shell: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one run: every image with its own copy, and everybody has both."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    waiting(run, monkeypatch)
+    ran = run("apply", "--yes", "--wait", "600", "--json")
+    assert ran.status == 0
+    done = [(c["images"], c["targets"]) for c in ran.json["done"] if c["action"] == "copy"]
+    assert done == [([f"m-{n}"], [copy_of(run.trial, f"m-{n}")]) for n in ("bronze", "gold", "silver")]
+    assert all(accounts == {A, B} for accounts in run.trial.access().values())
 
 
 def test_who_asks_about_a_copy_is_told_of_what_it_is_one(run: Shell) -> None:
@@ -133,6 +150,47 @@ def test_copies_outlive_their_image_and_can_still_be_retired_by_its_name(run: Sh
     assert len(copies(run.trial)) == 2
 
 
+def test_a_copy_of_which_nobody_knows_whether_it_was_made_is_named_and_deleted_later(shell: Make) -> None:
+    """The call that copies got no answer: the copy is there, and a run has to see it first."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    run.trial.patch(faults=[{"operation": "ecs:CopyImage", "kind": "lost-answer", "every": 1}])
+    assert run("apply", "--yes").status == 1
+    run.trial.patch(faults=[])
+    run.trial.cloud.advance(MADE_IN + 1)
+    first = run("retire", "m-gold", "--copies", "--yes", "--json")
+    (row,) = first.json["copies"]
+    assert (row["image"], row["region"], row["deleted"]) == (copy_of(run.trial, "m-gold"), OTHER_REGION, False)
+    assert row["why"].startswith("it was made meanwhile, or may have been")
+    approve_all(run)
+    for _ in range(2):
+        run("retire", "m-gold", "--copies", "--yes")
+        approve_all(run)
+    assert len(copies(run.trial)) == 2
+    assert run.trial.access()["m-gold"] == set()
+
+
+def test_a_copy_that_another_run_makes_meanwhile_is_named(shell: Make) -> None:
+    """It had made its plan before the image was retired, and copies it while that is done."""
+    run = shell(world=world(delays={"image": MADE_IN}), policy=of())
+    other = run.trial.runtime()
+    planned, began = make_plan(other, EVERYTHING), list[bool]()
+
+    def meanwhile(entry: Any) -> None:
+        if entry.action == "DescribeImages" and not began:
+            began.append(True)
+            carry_out_plan(other, planned)
+
+    run.trial.cloud.on_request(meanwhile)
+    (row,) = run("retire", "m-gold", "--copies", "--yes", "--json").json["copies"]
+    assert (row["region"], row["deleted"]) == (OTHER_REGION, False)
+    assert copies(run.trial, "m-gold") == [row["image"]]
+    for _ in range(3):
+        run.trial.cloud.advance(MADE_IN + 1)
+        run("retire", "m-gold", "--copies", "--yes")
+        approve_all(run)
+    assert (copies(run.trial, "m-gold"), len(copies(run.trial))) == ([], 2)
+
+
 def test_an_image_without_copies_says_so(shell: Make) -> None:
     """And is retired all the same."""
     run = shell()
@@ -161,6 +219,21 @@ def test_copies_go_with_retiring_an_image_only(run: Shell, arguments: tuple[str,
     before = run.trial.access()
     assert run("retire", *arguments, "--yes").status == 2
     assert run.trial.access() == before
+
+
+def test_copies_in_a_region_that_the_policy_left_are_told_of_until_a_person_releases_them(run: Shell) -> None:
+    """Nobody has them any more, but they are there, and cost: so they are no secret, and a release counts them."""
+    shard = f"ecs/{OWNER}/{OTHER_REGION}"
+    run.trial.write_policy(policy())
+    run("retire", "--shard", shard, "--yes")
+    approve_all(run)
+    assert run("retire", "--shard", shard, "--yes").status == 0
+    assert {image for image, accounts in run.trial.access().items() if not accounts} == set(copies(run.trial))
+    assert [f["kind"] for f in run("plan", "--json").json["findings"]] == ["orphaned"]
+    released = run("release", shard, "--yes")
+    assert released.lines == [f"{shard}: forgot 3 copies; they stay shared"]
+    assert run("plan", "--json").json["findings"] == []
+    assert len(copies(run.trial)) == 3
 
 
 def test_a_state_that_was_lost_knows_its_copies_again_after_recovering(run: Shell) -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from orgshare.decide.plan import MOST_ROWS, Action, Change, Finding, Plan, finding_rows, pairs_id
-from orgshare.words import Pair
+from orgshare.words import Pair, Shard
 from tests.support.facts import SHARD, A, B, C
 from tests.support.plans import change, hold
 
@@ -31,6 +31,15 @@ def test_a_change_of_a_sharing_role_is_made_of_its_accounts(action: Action) -> N
     """Whatever the images are that they are let in for: the role is one for all of an owner's."""
     one = replace(change(action, "gold", A, B, C), images=("m-gold", "m-silver"))
     assert one.parts() == {(action, "", SHARD.owner, account) for account in (A, B, C)}
+
+
+def test_a_copy_is_made_of_its_image_and_the_region_that_it_comes_to() -> None:
+    """Who agreed to a copy in one region has agreed to none in another."""
+    here, there = (
+        Change(action="copy", shard=Shard("ecs", SHARD.owner, region), images=("m-gold",)) for region in ("r-1", "r-2")
+    )
+    assert here.parts() == {("copy", "", "r-1", "m-gold")}
+    assert here.parts().isdisjoint(there.parts())
 
 
 def of_share(action: Action, *, share: str = "", audience: str = "", images: Iterable[str] = ()) -> Change:

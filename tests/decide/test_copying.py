@@ -181,6 +181,19 @@ def test_an_image_with_a_copy_is_not_copied_again(known: bool) -> None:
     assert found.findings == (() if known else (Finding("not-copied", GOLD.id, "", why),))
 
 
+@pytest.mark.parametrize("copies", [{}, {GOLD.id: entry(state="intended")}], ids=["unknown", "intended"])
+def test_what_another_deployment_copied_is_not_ours_and_not_made_again(copies: Copies) -> None:
+    """Though a copy was meant to be made here, too; a person is told of both deployments."""
+    theirs = replace(image("copy", shard=FAR), tags=tags_of_copy(GOLD, "other"))
+    found = decided(GOLD, there=[theirs], copies=copies)
+    assert found.changes == ()
+    why = (
+        f"m-copy in {FAR.region} is a copy of it that was not made for deployment golden-images, so it is neither "
+        "shared like it nor made again; let only one deployment copy it there"
+    )
+    assert found.findings == (Finding("not-copied", GOLD.id, "", why),)
+
+
 def test_a_copy_that_lost_its_tag_is_still_the_copy() -> None:
     """The ledger knows its id, so it is told of it as of any other; the next image is copied."""
     there = image("copy", shard=FAR, status="CreateFailed")
@@ -221,8 +234,12 @@ def test_a_copy_that_failed_is_named(status: str) -> None:
         there=[copied(GOLD, "copy", status=status), copied(SILVER, "other", status="Creating")],
         copies=copies,
     )
-    why = f"its copy m-copy in {FAR.region} has the status {status}; delete it, then «orgshare retire m-gold --undo»"
-    assert found == CopyDecision(findings=(Finding("not-copied", GOLD.id, "", why),))
+    why = (
+        f"its copy m-copy in {FAR.region} has the status {status}; delete it, and when runs say that it was removed, "
+        "«orgshare retire m-gold --undo»"
+    )
+    assert found.findings == (Finding("not-copied", GOLD.id, "", why),)
+    assert [pending.entity for pending in found.pending] == ["m-other"]
 
 
 def test_a_copy_is_not_copied_on() -> None:
@@ -327,6 +344,16 @@ def test_a_copy_whose_source_is_gone_stands_for_itself() -> None:
     assert shown(of, rule("org"), here, family, named) == ["org", "here", "named"]
 
 
+def test_what_a_source_had_lost_before_it_was_gone_its_copy_has_not_either() -> None:
+    """Both have to match: the copy as it is, so that a person can take it out, and the source as it was last seen."""
+    of = replace(COPY, origin=Origin("m-gold", NEAR, None, image("gold", tags={"share": "lab"})))
+    lab = rule("lab", images=ImageSelector(tags=(("share", frozenset({"lab"})),)))
+    own = rule("own", images=ImageSelector(ids=frozenset({"m-copy"})))
+    assert shown(of, rule("org"), lab, copying_rule(name="here", images=BY_ID), own) == ["here", "own"]
+    last = image("gold", tags={"share": "org"})
+    assert shown(replace(of, origin=Origin("m-gold", NEAR, None, last)), rule("org"), lab) == ["org"]
+
+
 def test_two_readings_of_a_copy_agree_if_those_of_its_source_do() -> None:
     """A loss that rests on either is proven by both."""
     of = replace(COPY, origin=Origin("m-gold", NEAR, GOLD))
@@ -348,10 +375,10 @@ def test_two_readings_of_a_copy_agree_if_those_of_its_source_do() -> None:
 def test_a_copy_is_known_by_its_tag_only_if_it_was_intended() -> None:
     """One that nobody meant to make is nobody's."""
     there = [copied(GOLD, "copy"), copied(SILVER, "posing")]
-    after = settle_copies({GOLD.id: entry(state="intended")}, there)
+    after = settle_copies({GOLD.id: entry(state="intended")}, there, "golden-images")
     assert after == {GOLD.id: entry("copy")}
     elsewhere = replace(entry(state="intended"), region="cn-beijing")
-    assert settle_copies({GOLD.id: elsewhere}, there) == {GOLD.id: elsewhere}
+    assert settle_copies({GOLD.id: elsewhere}, there, "golden-images") == {GOLD.id: elsewhere}
 
 
 def test_a_copy_is_gone_after_two_readings_and_back_when_it_is_seen() -> None:
@@ -360,11 +387,13 @@ def test_a_copy_is_gone_after_two_readings_and_back_when_it_is_seen() -> None:
     copies: Copies = {GOLD.id: entry("copy")}
     gone = entry("copy", state="gone", missing=2)
     for expected in (entry("copy", missing=1), gone, gone):
-        copies = settle_copies(copies, nothing)
+        copies = settle_copies(copies, nothing, "golden-images")
         assert copies == {GOLD.id: expected}
-    assert settle_copies(copies, there) == {GOLD.id: entry("copy")}
-    assert settle_copies({GOLD.id: entry("copy", missing=1)}, there) == {GOLD.id: entry("copy")}
-    assert settle_copies({GOLD.id: entry(state="intended")}, nothing) == {GOLD.id: entry(state="intended")}
+    assert settle_copies(copies, there, "golden-images") == {GOLD.id: entry("copy")}
+    assert settle_copies({GOLD.id: entry("copy", missing=1)}, there, "golden-images") == {GOLD.id: entry("copy")}
+    assert settle_copies({GOLD.id: entry(state="intended")}, nothing, "golden-images") == {
+        GOLD.id: entry(state="intended")
+    }
 
 
 @given(st.lists(st.sampled_from(["seen", "missed", "asked"]), max_size=12))
@@ -377,7 +406,7 @@ def test_whatever_readings_show_an_image_is_asked_for_with_one_token_until_it_is
         now = NOW + timedelta(minutes=number)
         there = [copied(GOLD, "copy")] if exists and step != "missed" else []
         found = replace(facts_of(GOLD, there=there, copies=state.copies), now=now)
-        state = state.with_copies(settle_copies(state.copies, there))
+        state = state.with_copies(settle_copies(state.copies, there, "golden-images"))
         for made in decide(found).copies[FAR].changes:
             state = copies_intended(state, [GOLD], FAR.region, STATE, now)
             tokens.add(state.copies[made.images[0]].token)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from orgshare.copies import COPY_OF
+from orgshare.errors import Busy, ConfigurationError, NoAnswer, Paused, VendorError
 from orgshare.focus import EVERYTHING, Focus, Selection
 from orgshare.ports import Page
+from orgshare.record.state import ShardState
 from orgshare.way.applying import Applied, apply, carry_out_plan
 from orgshare.way.copying import copies_of, delete_copy, forget_removed
 from orgshare.way.planning import make_plan
@@ -18,9 +24,25 @@ from orgshare.way.runtime import Runtime
 from orgshare.words import DEPLOYMENT, Image, Shard
 from tests.support.cloud import allowing
 from tests.support.encrypted import let_in, sharing_role_of
-from tests.support.trial import LEASE_IS_OVER, OTHER_REGION, OWNER, REGION, A, B, C, D, E, Trial, policy, rule, world
+from tests.support.fanned import Fanned
+from tests.support.trial import (
+    LEASE_IS_OVER,
+    OTHER_REGION,
+    OWNER,
+    REGION,
+    A,
+    B,
+    C,
+    D,
+    E,
+    Trial,
+    calls_of,
+    policy,
+    rule,
+    world,
+)
 from tests.way.test_ownership import dies_at
-from tests.way.test_rules import ALL_IMAGES, in_step
+from tests.way.test_rules import ALL_IMAGES, Died, in_step
 
 Trials = Callable[..., Trial]
 THIRD = "cn-beijing"
@@ -74,8 +96,8 @@ def copied_everywhere(trial: Trial, *accounts: str) -> bool:
     )
 
 
-def lying(trial: Trial, shown: Callable[[Image], bool]) -> Runtime:
-    """A run whose listings leave out what is not shown; what is asked for by its id is answered."""
+def lying(trial: Trial, shown: Callable[[Image], bool], *, by_id: bool = True) -> Runtime:
+    """A run whose listings leave out what is not shown; what is asked for by its id is answered, or nothing is."""
     runtime = trial.runtime()
     listed = runtime.cloud.ecs_images
 
@@ -87,7 +109,12 @@ def lying(trial: Trial, shown: Callable[[Image], bool]) -> Runtime:
             rows = tuple(row for row in honest(page).rows if shown(row))
             return Page(rows, len(rows))
 
+        def no_image(image: str) -> Image | None:
+            raise NoAnswer("ecs:DescribeImages: no answer")
+
         service.images = images  # type: ignore[method-assign]
+        if not by_id:
+            service.image = no_image  # type: ignore[method-assign]
         return service
 
     runtime.cloud.ecs_images = ecs_images  # type: ignore[method-assign]
@@ -116,6 +143,22 @@ def test_every_image_is_copied_once_and_its_copy_is_shared_like_it(copied: Trial
     assert copied_everywhere(t, A, B)
     assert in_step(t)
     assert t.cloud.calls[COPY] == 3
+
+
+def test_where_nothing_changed_nothing_is_written(copied: Trials) -> None:
+    """Neither to the cloud nor to the state; the look of a source that changes is written down once."""
+    t = copied()
+    made(t)
+    t.apply()
+
+    def generation() -> int:
+        t.apply()
+        return t.state().read(FAR).number
+
+    before = generation()
+    assert generation() == before
+    t.patch(images={"m-gold": {"tags": {"more": "1"}}})
+    assert [generation() - before for _ in range(3)] == [1, 1, 1]
 
 
 def test_a_copy_has_the_name_and_the_tags_of_its_source_and_says_of_what_it_is_one(copied: Trials) -> None:
@@ -207,6 +250,30 @@ def test_at_most_five_copies_are_made_at_once_and_the_others_follow(copied: Tria
     assert t.cloud.calls[COPY] == 8
 
 
+def test_the_watch_has_copied_what_waits_and_shared_what_is_ready(copied: Trials) -> None:
+    """Without an event and without a sweep: eight images, of which five are copied at once, each in an hour."""
+    images = {f"m-{n}": {**world()["images"]["m-gold"], "name": f"n{n}"} for n in range(8)}
+    t = copied(world=world(delays={"image": 3600}, images=images))
+    t.apply()
+    f = Fanned(t)
+    for _ in range(12 * 8):
+        t.cloud.advance(300)
+        f.watch()
+    assert [t.access()[copy] for copy in copies(t)] == [{A, B}] * 8
+    assert f.watch() == 0
+
+
+def test_a_copy_is_under_way_until_it_can_be_shared(copied: Trials) -> None:
+    """In every run, so that whoever waits for it goes on waiting."""
+    t = copied()
+    t.apply()
+    under_way = {(p.entity, p.status) for p in t.apply().plan.pending}
+    assert under_way == {(copy_of(t, i), f"a copy of {i}, is being made in {OTHER_REGION}") for i in sorted(ALL_IMAGES)}
+    t.cloud.advance(MADE_IN + 1)
+    t.apply()
+    assert t.apply().plan.pending == ()
+
+
 def test_images_are_copied_to_several_regions(copied: Trials) -> None:
     """One copy in each of them, and no copy of a copy."""
     t = copied(
@@ -264,6 +331,32 @@ def test_who_leaves_the_audience_loses_the_copies_too_and_who_joins_gets_them(co
     assert copied_everywhere(t, B, C)
 
 
+def test_many_sources_are_listed_and_not_asked_for_one_by_one(copied: Trials) -> None:
+    """An account that joins has the region of thirty copies read with a listing of each region."""
+    images = {f"m-{n:02}": {**world()["images"]["m-gold"], "name": f"n{n}"} for n in range(30)}
+    t = copied(world=world(images=images))
+    for _ in range(6):
+        t.apply()
+    t.move(C, "fd-prod")
+    joined = Focus((Selection(regions=frozenset({OTHER_REGION}), accounts=frozenset({C})),))
+    calls = calls_of(t, lambda: t.apply(joined))
+    assert [t.access()[copy] for copy in copies(t)] == [{A, B, C}] * 30
+    assert calls["ecs:DescribeImages"] == 2
+
+
+def test_the_watch_brings_copies_to_who_joins_and_takes_them_from_who_leaves(copied: Trials) -> None:
+    """It wakes the regions that copies are in, though the rule chooses its images from another one."""
+    t = copied()
+    made(t)
+    t.apply()
+    f = Fanned(t)
+    assert f.watch() == 0
+    t.move(C, "fd-prod")
+    assert (f.watch(), copied_everywhere(t, A, B, C)) == (2, True)
+    t.move(A, "fd-test")
+    assert (f.watch(), copied_everywhere(t, B, C)) == (2, True)
+
+
 def test_a_copy_whose_source_is_deleted_stays_shared(copied: Trials) -> None:
     """It stands for itself then, with the tags that it was made with."""
     t = copied(policy=of(copying({"tags": {"share": "org"}})))
@@ -274,6 +367,24 @@ def test_a_copy_whose_source_is_deleted_stays_shared(copied: Trials) -> None:
     for _ in range(3):
         t.apply()
     assert t.access()[copy] == {A, B}
+    assert in_step(t)
+
+
+def test_what_was_taken_out_of_a_rule_and_deleted_does_not_come_back_by_its_copies(copied: Trials) -> None:
+    """They still have the tag of the day that they were made, and nobody gets them again; the others stay shared."""
+    t = copied(policy=of(copying({"tags": {"share": "org"}})))
+    made(t)
+    copy = copy_of(t, "m-gold")
+    t.patch(images={"m-gold": {"tags": {"share": "none"}}})
+    t.apply()
+    t.approve_all()
+    t.apply()
+    assert t.access()[copy] == set()
+    t.patch(images={"m-gold": None})
+    for _ in range(3):
+        t.apply()
+    assert t.access()[copy] == set()
+    assert t.access()[copy_of(t, "m-silver")] == {A, B}
     assert in_step(t)
 
 
@@ -302,6 +413,16 @@ def test_nothing_is_concluded_of_copies_whose_sources_cannot_be_read(copied: Tri
     assert (len(copies(t)), t.access()[copy_of(t, "m-gold")]) == (4, {B})
 
 
+def test_a_region_that_an_owner_does_not_have_is_named(copied: Trials) -> None:
+    """With all regions of the owner nobody can tell beforehand; where there is one, the images are copied."""
+    t = copied(policy=of(copying(to=("cn-bejing", OTHER_REGION)), regions="all"))
+    applied = t.apply()
+    (finding,) = applied.plan.findings
+    assert finding.kind == "not-copied"
+    assert finding.why.startswith(f"rule golden copies images to cn-bejing, which is no region of owner {OWNER}, so ")
+    assert len(copies(t)) == 3
+
+
 def test_nothing_is_copied_to_a_region_that_cannot_be_listed(copied: Trials) -> None:
     """Nobody knows what copies are there."""
     t = copied()
@@ -327,6 +448,23 @@ def test_a_copy_that_a_person_removed_stays_removed_until_it_is_wanted_back(copi
     assert copied_everywhere(t, A, B)
 
 
+def test_a_copy_that_listings_leave_out_is_asked_for_alone_and_not_taken_for_removed(copied: Trials) -> None:
+    """However often; and where it cannot be asked for, nothing is concluded either."""
+    t = copied()
+    made(t)
+    for _ in range(3):
+        applied = apply(lying(t, lambda row: COPY_OF not in dict(row.tags)), EVERYTHING)
+    assert (applied.plan.findings, applied.plan.changes) == ((), ())
+    for _ in range(3):
+        runtime = lying(t, lambda row: COPY_OF not in dict(row.tags), by_id=False)
+        applied = apply(runtime, EVERYTHING)
+    assert {gap.name for gap in applied.plan.incomplete} == {str(FAR)}
+    assert applied.plan.findings == ()
+    assert {copy.state for image in ALL_IMAGES for copy in copies_of(t.state(), image).values()} == {"made"}
+    assert copied_everywhere(t, A, B)
+    assert in_step(t)
+
+
 def test_an_image_that_only_says_that_it_is_a_copy_is_neither_shared_nor_made_again(copied: Trials) -> None:
     """Whoever may tag an image must not be able to have it shared like the one that the tag names."""
     posing = {"service": "ecs", "owner": OWNER, "region": OTHER_REGION, "name": "x", "status": "Available",
@@ -339,6 +477,21 @@ def test_an_image_that_only_says_that_it_is_a_copy_is_neither_shared_nor_made_ag
     assert copies(t, "m-gold") == ["m-posing"]
     said = [(f.kind, f.image) for f in applied.plan.findings]
     assert said == [("not-copied", "m-gold")]
+
+
+def test_a_copy_of_another_deployment_is_never_taken_for_the_one_that_was_meant(copied: Trials) -> None:
+    """Two deployments copy one image and the call of this one got no answer: the other's copy stays the other's."""
+    t = copied()
+    t.patch(faults=[{"operation": COPY, "kind": "no-answer", "every": 1}])
+    t.apply()
+    theirs = {"service": "ecs", "owner": OWNER, "region": OTHER_REGION, "name": "gold", "status": "Available",
+              "tags": {"share": "none", COPY_OF: f"{REGION}/m-gold", DEPLOYMENT: "other"}}  # fmt: skip
+    t.patch(faults=[], images={"m-theirs": theirs})
+    made(t)
+    said = [(f.kind, f.image) for f in t.apply().plan.findings]
+    assert (copies(t, "m-gold"), t.access()["m-theirs"]) == (["m-theirs"], set())
+    assert said == [("not-copied", "m-gold")]
+    assert copies_of(t.state(), "m-gold")[FAR].id == ""
 
 
 def test_a_copy_that_a_failed_call_may_have_made_is_ours_only_if_it_was_intended(copied: Trials) -> None:
@@ -461,12 +614,135 @@ def test_a_copy_that_the_cloud_refuses_is_tried_again_later_and_named(copied: Tr
     assert copied_everywhere(t, A, B)
 
 
+def test_the_watch_tries_what_was_refused_again_at_the_time_that_was_said(copied: Trials) -> None:
+    """Another copy of the image was on its way: without a sweep and without an event it is copied when it can be."""
+    t = copied()
+    t.patch(faults=[{"operation": COPY, "kind": "error", "code": "OperationDenied.ImageCopyConflict", "status": 400,
+                     "times": 3}])  # fmt: skip
+    assert len(t.apply().failed) == 3
+    f = Fanned(t)
+    for _ in range(10):
+        t.cloud.advance(300)
+        f.watch()
+    assert copied_everywhere(t, A, B)
+
+
+def test_a_copy_that_failed_is_made_again_as_the_finding_says(copied: Trials) -> None:
+    """Delete it, wait until it is said to be removed, and want it back."""
+    t = copied()
+    made(t)
+    failed = copy_of(t, "m-gold")
+    t.patch(grants={failed: []})
+    t.patch(images={failed: {"status": "CreateFailed"}})
+    (finding,) = [f for f in t.apply().plan.findings if f.kind == "not-copied"]
+    assert finding.why.startswith(f"its copy {failed} in {OTHER_REGION} has the status CreateFailed; delete it, and")
+    t.patch(images={failed: None})
+    while not [f for f in t.apply().plan.findings if f.kind == "copy-removed"]:
+        assert copies(t, "m-gold") == []
+    assert forget_removed(t.state(), "m-gold", run="person") == (FAR,)
+    made(t)
+    assert copied_everywhere(t, A, B)
+
+
 def test_an_event_about_an_image_has_it_copied(copied: Trials) -> None:
     """The shard that copies come into looks at what the event names, and only there."""
     t = copied()
     t.begin()
     t.apply(Focus((Selection(images=frozenset({"m-gold"}), regions=frozenset({OTHER_REGION})),)))
     assert (copies(t, "m-gold"), len(copies(t))) == ([copy_of(t, "m-gold")], 1)
+
+
+def test_an_event_about_an_image_has_its_copies_looked_at(copied: Trials) -> None:
+    """Whoever takes a tag off an image, or puts it back, takes its copies along; the others are left alone."""
+    t = copied()
+    made(t)
+    f = Fanned(t)
+    t.patch(images={"m-gold": {"tags": {"share": "none"}}})
+    f.changed("m-gold", region=REGION, owner=OWNER)
+    f.work()
+    held = {pair.image for hold in t.state().guard().holds for pair in hold.pairs}
+    assert held == {"m-gold", copy_of(t, "m-gold")}
+    t.approve_all()
+    f.changed("m-gold", region=REGION, owner=OWNER)
+    f.work()
+    assert (t.access()["m-gold"], t.access()[copy_of(t, "m-gold")]) == (set(), set())
+    t.patch(images={"m-gold": {"tags": {"share": "org"}}})
+    f.changed("m-gold", region=REGION, owner=OWNER)
+    f.work()
+    assert copied_everywhere(t, A, B)
+
+
+def fails(kind: str) -> Callable[[Trial], object]:
+    """A run in which every second call that copies gets an error, or no answer."""
+
+    def run(t: Trial) -> None:
+        t.patch(faults=[{"operation": COPY, "kind": kind, "every": 2}])
+        t.apply()
+        t.patch(faults=[])
+
+    return run
+
+
+def crashes(number: int) -> Callable[[Trial], object]:
+    """A run that is killed after so many calls that copy, if there are as many."""
+
+    def run(t: Trial) -> None:
+        calls, alive = count(1), [True]
+
+        def kill(entry: Any) -> None:
+            if alive and entry.action == "CopyImage" and next(calls) == number:
+                raise Died
+
+        t.cloud.on_request(kill)
+        with suppress(Died):
+            t.apply()
+        alive.clear()
+        t.cloud.advance(LEASE_IS_OVER)
+
+    return run
+
+
+def without_copies(t: Trial) -> None:
+    """A run whose listings show no copy."""
+    apply(lying(t, lambda row: COPY_OF not in dict(row.tags)), EVERYTHING)
+
+
+def changed(t: Trial) -> None:
+    """Sources get other names and tags, so that no name stands in the way of a second copy."""
+    at = f"{t.now():%d%H%M%S}"
+    t.patch(images={i: {"name": f"{i}-{at}", "tags": {"share": "org", "at": at}} for i in ALL_IMAGES})
+
+
+HAPPENS: dict[str, Callable[[Trial], object]] = {
+    "a run": lambda t: t.apply(),
+    "a run whose listings show no copy": without_copies,
+    "a run for one image": lambda t: t.apply(Focus((Selection(images=frozenset({"m-gold"})),))),
+    "a run for a part": lambda t: t.apply(Focus((Selection(regions=frozenset({OTHER_REGION}), part=(1, 3)),))),
+    "no answer": fails("no-answer"),
+    "an answer that is lost": fails("lost-answer"),
+    "an error": fails("error"),
+    "a crash after one copy": crashes(1),
+    "a crash after two copies": crashes(2),
+    "other names and tags": changed,
+    "time": lambda t: t.cloud.advance(300),
+}  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(history=["a crash after two copies", "other names and tags", "a run whose listings show no copy"])
+@example(history=["an answer that is lost", "other names and tags", "a run whose listings show no copy"])
+@given(history=st.lists(st.sampled_from(sorted(HAPPENS)), max_size=8))
+def test_whatever_happens_there_is_never_a_second_copy(copied: Trials, history: list[str]) -> None:
+    """In any order; and once nothing is in the way, each image has its one copy, shared like it."""
+    t = copied()
+    t.begin()
+    for event in history:
+        HAPPENS[event](t)
+        assert max((len(copies(t, image)) for image in ALL_IMAGES), default=0) <= 1
+    t.cloud.advance(2 * 24 * 3600)
+    made(t)
+    assert copied_everywhere(t, A, B)
+    assert in_step(t)
 
 
 def test_without_the_permission_nothing_is_copied_and_it_is_named(copied: Trials) -> None:
@@ -495,24 +771,60 @@ def test_two_runs_at_once_make_one_copy_of_each_image(copied: Trials) -> None:
     assert len(copies(t)) == 3
 
 
+def deleting(t: Trial, source: str, before: ShardState | None = None) -> None:
+    """Delete the copy of an image as ``retire --copies`` does, as far as nothing was written since the state before."""
+    runtime = t.runtime()
+    delete_copy(runtime, FAR, source, copy_of(t, source), before or runtime.state.read(FAR))
+
+
 def test_a_copy_is_deleted_only_if_its_tag_still_names_its_source(copied: Trials) -> None:
     """The ledger and the image have to agree, and a copy that is shared is refused by the cloud."""
     t = copied()
     made(t)
-    with pytest.raises(Exception, match="ImageUseShared"):
-        delete_copy(t.runtime(), FAR, "m-gold")
-    copy = copy_of(t, "m-gold")
+    with pytest.raises(VendorError, match="ImageUseShared"):
+        deleting(t, "m-gold")
+    copy, runtime = copy_of(t, "m-gold"), t.runtime()
     t.patch(grants={copy: []})
+    with pytest.raises(ConfigurationError, match="does not know it for the copy of m-silver"):
+        delete_copy(runtime, FAR, "m-silver", copy, runtime.state.read(FAR))
     t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-silver"}}})
-    with pytest.raises(Exception, match="does not name m-gold any more"):
-        delete_copy(t.runtime(), FAR, "m-gold")
-    assert copy in t.cloud.world().images
-    t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-gold"}}})
-    delete_copy(t.runtime(), FAR, "m-gold")
+    with pytest.raises(ConfigurationError, match="does not name cn-hangzhou/m-gold any more"):
+        delete_copy(runtime, FAR, "m-gold", copy, runtime.state.read(FAR))
+    t.patch(images={copy: {"tags": {COPY_OF: f"{REGION}/m-gold", DEPLOYMENT: "other"}}})
+    with pytest.raises(ConfigurationError, match="does not name trial any more"):
+        deleting(t, "m-gold")
+    t.patch(images={copy: {"tags": {DEPLOYMENT: "trial"}}})
+    deleting(t, "m-gold")
     assert copy not in t.cloud.world().images
     assert copies_of(t.state(), "m-gold")[FAR].state == "gone"
     t.apply()
     assert copies(t, "m-gold") == []
+
+
+def test_a_copy_is_not_deleted_after_a_run_that_wrote_since_it_was_looked_at(copied: Trials) -> None:
+    """That run may have shared it, by a resource share that does not keep the service from deleting it."""
+    t = copied()
+    made(t)
+    before = t.state().read(FAR)
+    t.move(C, "fd-prod")
+    t.apply()
+    with pytest.raises(Busy):
+        deleting(t, "m-gold", before)
+    assert copied_everywhere(t, A, B, C)
+
+
+def test_a_copy_of_a_paused_shard_is_not_deleted_and_the_shard_not_held(copied: Trials) -> None:
+    """Nor is it held after any other refusal, so that the next run goes on at once."""
+    t = copied()
+    made(t)
+    t.patch(grants={copy_of(t, "m-gold"): []})
+    t.state().pause(FAR, run="person", who="person", now=t.now())
+    with pytest.raises(Paused):
+        deleting(t, "m-gold")
+    assert (len(copies(t)), t.state().read(FAR).holder) == (3, "")
+    t.state().resume(FAR, run="person", who="person", now=t.now())
+    deleting(t, "m-gold")
+    assert (copies(t, "m-gold"), t.state().read(FAR).holder) == ([], "")
 
 
 def test_a_lost_state_finds_its_copies_again(copied: Trials) -> None:
@@ -528,6 +840,20 @@ def test_a_lost_state_finds_its_copies_again(copied: Trials) -> None:
     t.move(C, "fd-prod")
     t.apply()
     assert copied_everywhere(t, A, B, C)
+
+
+def test_a_tag_that_cannot_be_one_of_ours_is_not_taken_over(copied: Trials) -> None:
+    """It would be asked for at a host of that name in every run; what has good tags is taken over all the same."""
+    t = copied()
+    made(t)
+    tags = ("garbage", "", "x.example/m-gold", "x/y/m-gold", f"{REGION}/", f"{REGION}/x", f"{REGION}/?m-gold")
+    t.patch(images={f"m-odd{n}": {"service": "ecs", "owner": OWNER, "region": OTHER_REGION, "name": f"odd{n}",
+                                  "status": "Available", "tags": {COPY_OF: tag, DEPLOYMENT: "trial"}}
+                    for n, tag in enumerate(tags)})  # fmt: skip
+    runtime = t.runtime()
+    found = copies_for(runtime.policy, runtime.cloud, t.now())
+    assert sorted(found[FAR]) == sorted(ALL_IMAGES)
+    assert {copy.id for copy in found[FAR].values()} == {copy_of(t, image) for image in ALL_IMAGES}
 
 
 def test_copying_stops_where_the_lease_is_lost(copied: Trials) -> None:

@@ -58,7 +58,7 @@ def release(terminal: Terminal, *, shard: Shard, yes: bool, policy: str | None) 
     known = _known(before.ledger) if role is None else {"principal": len(role.ledger.principals)}
     if not any(known.values()):
         raise ConfigurationError(f"{shard}: the state knows of nothing that is ours there")
-    what = ", ".join(counted(number, one) for one, number in known.items())
+    what = ", ".join(counted(number, one, "copies" if one == "copy" else None) for one, number in known.items())
     if not yes and not terminal.ask(f"forget {what} in {shard}? They stay shared, and nobody looks after them"):
         terminal.show("nothing was done")
         return statuses.DUE
@@ -144,7 +144,7 @@ def _retire_image(
                 runtime.state.update_retired(lambda before: {**marks, **before}, run=runtime.run)
 
         def closing(applied: Applied) -> Closing:
-            return both_closings(
+            return _both_closings(
                 _what_is_in_the_way(runtime, image, applied),
                 _deleted_copies(runtime, image, made) if copies else Closing({}),
             )
@@ -179,19 +179,31 @@ def _what_is_in_the_way(runtime: Runtime, image: str, applied: Applied) -> Closi
     return Closing({"retired": retired_document(decision.image, decision.retired, found)}, lines)
 
 
-def both_closings(one: Closing, other: Closing) -> Closing:
+def _both_closings(one: Closing, other: Closing) -> Closing:
     """The keys and the lines of both."""
     return Closing({**one.document, **other.document}, (*one.lines, *other.lines))
 
 
 def _deleted_copies(runtime: Runtime, image: str, made: Mapping[Shard, str]) -> Closing:
-    """Delete every copy that nobody has any more, and say what stands between the others and it."""
+    """Delete every copy that was retired and that nobody has any more, and say what stands between the others and it.
+    One that was not known before the run is left: a run that had made its plan before may have copied the image."""
     rows: list[Document] = []
     lines: list[str] = []
-    for shard, copy in sorted(made.items()):
-        why = _delete(runtime, shard, image, copy)
-        rows.append({"image": copy, "region": shard.region, "deleted": not why, "why": why})
-        lines.append(f"{copy}: not deleted: {why}" if why else f"{copy}: deleted, it was the copy in {shard.region}")
+    try:
+        with asking_the_state():
+            known = copies_of(runtime.state, image)
+    except OrgshareError as error:
+        return Closing({"copies": rows}, (f"{image}: what copies there are cannot be read: {error}",))
+    for shard, copy in sorted(known.items()):
+        if copy.state == "gone":
+            continue
+        if copy.id and made.get(shard) == copy.id:
+            why = _delete(runtime, shard, image, copy.id)
+        else:
+            why = "it was made meanwhile, or may have been: retire the image with --copies again after the next run"
+        what = copy.id or f"the copy in {shard.region}"
+        rows.append({"image": copy.id, "region": shard.region, "deleted": not why, "why": why})
+        lines.append(f"{what}: not deleted: {why}" if why else f"{what}: deleted, it was the copy in {shard.region}")
     return Closing({"copies": rows}, tuple(lines or [f"{image}: no copy of it is known"]))
 
 
@@ -204,7 +216,7 @@ def _delete(runtime: Runtime, shard: Shard, image: str, copy: str) -> str:
         found = blockers(planned, decision)
         if found:
             return retired_lines(decision.image, found, names_of(planned, decision.image))[1].strip()
-        delete_copy(runtime, shard, image)
+        delete_copy(runtime, shard, image, copy, planned.looked.states[shard])
     except OrgshareError as error:
         return str(error)
     return ""
@@ -281,5 +293,6 @@ def _known(ledger: Ledger) -> dict[str, int]:
         "grant": sum(map(len, ledger.grants.values())),
         "row": sum(map(len, ledger.shares.values())),
         "share": len(ledger.made),
+        "copy": ledger.copied(),
     }
     return {what: number for what, number in counts.items() if number}

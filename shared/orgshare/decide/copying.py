@@ -13,11 +13,12 @@ https://help.aliyun.com/en/ecs/developer-reference/api-ecs-2014-05-26-copyimage
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 from msgspec import Struct
 
-from orgshare.copies import Copy, copies_there, copy_tag, is_copy, settle_copies, tags_of_copy
+from orgshare.copies import Copy, copies_there, copy_tag, is_copy, made_for, settle_copies, tags_of_copy
 from orgshare.decide.audience import Resolved
 from orgshare.decide.facts import Copying, Facts
 from orgshare.decide.plan import Change, Finding, Pending
@@ -37,13 +38,15 @@ UNDER_WAY = ("Creating", "Waiting")
 
 
 class CopyDecision(Struct, frozen=True, kw_only=True):
-    """What is copied into one shard: the ``changes`` with their ``sources``, and what is said of the others."""
+    """What is copied into one shard: the ``changes`` with their ``sources``, and what is said of the others. ``again``
+    is when those are tried again that the cloud refused."""
 
     changes: tuple[Change, ...] = ()
     sources: Mapping[str, Image] = MappingProxyType({})
     pending: tuple[Pending, ...] = ()
     findings: tuple[Finding, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
+    again: tuple[datetime, ...] = ()
 
 
 def decide_copies(facts: Facts, audiences: tuple[Resolved, ...], select: Selector) -> Mapping[Shard, CopyDecision]:
@@ -62,7 +65,7 @@ def _decide(
     ledger: Ledger,
     copying: Copying,
 ) -> CopyDecision:
-    copies = settle_copies(ledger.copies, copying.there)
+    copies = settle_copies(ledger.copies, copying.there, facts.policy.deployment, copying.unread)
     marked = copies_there(copying.there)
     by_id = {image.id: image for image in copying.there}
     free = AT_ONCE - sum(is_copy(image) and image.status in UNDER_WAY for image in copying.there)
@@ -70,20 +73,31 @@ def _decide(
     pending: list[Pending] = []
     findings: list[Finding] = []
     incomplete: list[Incomplete] = []
+    again: list[datetime] = []
     for source in sorted(copying.sources, key=lambda image: image.id):
         names = _copied_by(facts, audiences, select(source), shard.region)
         if not names or is_copy(source):
             continue
         copy = copies.get(source.id)
-        there = by_id.get(copy.id) if copy is not None else None
-        there = there or marked.get(copy_tag(source)[1])
-        if there is not None or (copy is not None and copy.state != "intended"):
+        if copy is not None and copy.state != "intended":
+            there = by_id.get(copy.id)
             findings += _about(source, shard, copy, there)
+            if there is not None and there.status in UNDER_WAY:
+                pending.append(being_made(there.id, source.id, shard.region, copy.since))
+            continue
+        if (other := marked.get(copy_tag(source)[1])) is not None:
+            findings.append(_of_others(source, shard, other, facts.policy.deployment))
             continue
         if source.id in copying.unsure:
             why = f"{source.id}: it is not copied to {shard.region}: {copying.unsure[source.id]}"
             incomplete.append(Incomplete("shard", str(shard), why))
-        elif why := _why_not(facts, audiences, source, shard, names, ledger):
+        elif why := _why_not(facts, audiences, source, shard, names):
+            findings.append(Finding("not-copied", source.id, "", f"it is not copied to {shard.region}: {why}"))
+        elif (setback := ledger.setbacks.get(copy_key(source.id))) is not None and setback.waits(facts.now):
+            again.append(setback.again())
+            why = (
+                f"the cloud said {setback.code}: {setback.why}; tried again after {setback.again():%Y-%m-%d %H:%M} UTC"
+            )
             findings.append(Finding("not-copied", source.id, "", f"it is not copied to {shard.region}: {why}"))
         elif source.status != "Available":
             status = f"copied to {shard.region} when it is Available"
@@ -101,7 +115,13 @@ def _decide(
         pending=tuple(pending),
         findings=tuple(findings),
         incomplete=tuple(incomplete),
+        again=tuple(again),
     )
+
+
+def being_made(copy: str, source: str, region: str, since: datetime) -> Pending:
+    """A copy that was asked for and cannot be shared yet."""
+    return Pending("", copy, f"a copy of {source}, is being made in {region}", since.isoformat())
 
 
 def _copied_by(facts: Facts, audiences: tuple[Resolved, ...], rules: Iterable[int], region: str) -> tuple[str, ...]:
@@ -115,25 +135,30 @@ def _copied_by(facts: Facts, audiences: tuple[Resolved, ...], rules: Iterable[in
     )
 
 
-def _about(source: Image, shard: Shard, copy: Copy | None, there: Image | None) -> Iterable[Finding]:
+def _about(source: Image, shard: Shard, copy: Copy, there: Image | None) -> Iterable[Finding]:
     """What a person should know of an image that was copied already."""
     if there is None:
-        if copy is not None and copy.state == "gone":
+        if copy.state == "gone":
             why = f"its copy {copy.id} in {shard.region} was removed; it is not copied again"
             yield Finding("copy-removed", source.id, "", f"{why} until «orgshare retire {source.id} --undo»")
         return
     if there.status in ("CreateFailed", "UnAvailable"):
-        why = f"its copy {there.id} in {shard.region} has the status {there.status}; delete it"
-        yield Finding("not-copied", source.id, "", f"{why}, then «orgshare retire {source.id} --undo»")
-    if copy is None:
-        why = f"{there.id} in {shard.region} says that it is a copy of it, but nobody here made it"
-        remedy = f"«orgshare init --recover» takes it over; or take the tag {copy_tag(source)[0]} off"
-        yield Finding("not-copied", source.id, "", f"{why}, so it is neither shared like it nor made again; {remedy}")
+        why = f"its copy {there.id} in {shard.region} has the status {there.status}; delete it, and"
+        undo = f"«orgshare retire {source.id} --undo»"
+        yield Finding("not-copied", source.id, "", f"{why} when runs say that it was removed, {undo}")
 
 
-def _why_not(
-    facts: Facts, audiences: tuple[Resolved, ...], source: Image, shard: Shard, names: tuple[str, ...], ledger: Ledger
-) -> str:
+def _of_others(source: Image, shard: Shard, there: Image, deployment: str) -> Finding:
+    """An image that says it is the copy, and that we neither made nor meant to make."""
+    why = f"{there.id} in {shard.region} says that it is a copy of it, but nobody here made it"
+    remedy = f"«orgshare init --recover» takes it over; or take the tag {copy_tag(source)[0]} off"
+    if not made_for(there, deployment):
+        why = f"{there.id} in {shard.region} is a copy of it that was not made for deployment {deployment}"
+        remedy = "let only one deployment copy it there"
+    return Finding("not-copied", source.id, "", f"{why}, so it is neither shared like it nor made again; {remedy}")
+
+
+def _why_not(facts: Facts, audiences: tuple[Resolved, ...], source: Image, shard: Shard, names: tuple[str, ...]) -> str:
     """Why an image cannot be copied; empty if nothing stands against it. One that is still being made may be copied
     later."""
     reason = refused_as_it_is(source)
@@ -148,7 +173,4 @@ def _why_not(
     number = len(tags_of_copy(source, facts.policy.deployment))
     if number > MOST_TAGS:
         return f"with the two tags of a copy it would have {number}, and {MOST_TAGS} are allowed: take some off"
-    setback = ledger.setbacks.get(copy_key(source.id))
-    if setback is not None and setback.waits(facts.now):
-        return f"the cloud said {setback.code}: {setback.why}; tried again after {setback.again():%Y-%m-%d %H:%M} UTC"
     return ""

@@ -12,7 +12,7 @@ from orgshare.ledger import Ledger
 from orgshare.policy.model import Policy
 from orgshare.retired import NONE_RETIRED, Retirements
 from orgshare.trust import RoleLedger, Trust
-from orgshare.words import Image, ImageReading, Organization, Pair, Shard, Sharing
+from orgshare.words import NOBODY, Image, ImageReading, Organization, Pair, Shard, Sharing
 
 
 class Proof(Struct, frozen=True):
@@ -42,11 +42,15 @@ class RoleFacts(Struct, frozen=True):
 
 class Copying(Struct, frozen=True):
     """What copying into a shard rests on: images of the owner's other regions, as far as they were asked for, and all
-    images that are ``there``. ``unsure`` says why it could not be found out whether an image is encrypted."""
+    images that are ``there``. ``made_from`` are those that copies were made from, by their ids, as far as they exist.
+    ``unsure`` says why it could not be found out whether an image is encrypted. Those that are ``unread`` were not in
+    the listing, and may be there all the same."""
 
     sources: tuple[Image, ...]
     there: tuple[Image, ...]
     unsure: Mapping[str, str] = MappingProxyType({})
+    made_from: Mapping[str, Image] = MappingProxyType({})
+    unread: frozenset[str] = NOBODY
 
 
 class Facts(Struct, frozen=True, kw_only=True):

@@ -80,6 +80,8 @@ class Change(Struct, frozen=True, kw_only=True):
             return frozenset((*place, image, account) for image in self.images for account in self.accounts)
         if self.action in ("trust", "distrust"):
             return frozenset((*place, self.shard.owner, account) for account in self.accounts)
+        if self.action == "copy":
+            return frozenset((*place, self.shard.region, image) for image in self.images)
         return frozenset((*place, entity) for entity in (self.audience, *self.images, *self.targets))
 
 

@@ -5,7 +5,8 @@ that asks for them. An image that is retired is selected by no rule, whatever it
 
 A copy of ours is judged as the image that it was made from would be in the copy's region, so that whoever takes a tag
 off an image takes it off its copies; and a rule that copies there selects the copy of whatever it selects. Once that
-image is there no more, a copy stands for itself, with the name and the tags that it was made with.
+image is there no more, a copy stands for itself, with the name and the tags that it was made with; but what had been
+taken out of a rule before it was deleted does not come back by its copies, which still have the tags of that day.
 
 Most rules ask for an id, a tag or a family, and most images have few of them. So rules are found by what they ask for
 first, and only those that an image can match are tested: thousands of images and hundreds of rules stay cheap.
@@ -52,15 +53,20 @@ def selector(policy: Policy, retired: Retirements = NONE_RETIRED) -> Selector:
         candidates = {index for key in _offered(image) for index in asking.get(key, ())}
         return {index for index in candidates if tests[index](image)}
 
+    def as_copy(image: Image, made_from: Image) -> set[int]:
+        here = replace(made_from, within=image.region)
+        copying = {index for index in matching(made_from) if image.region in policy.rules[index].copy_to}
+        return matching(here) | matching(replace(here, id=image.id)) | copying
+
     def select(image: Image) -> tuple[int, ...]:
         if why_retired(policy, retired, image):
             return ()
         if image.origin is None:
             return tuple(sorted(matching(image)))
-        made_from = image.origin.now or replace(image, id=image.origin.id, within=image.origin.region)
-        here = replace(made_from, within=image.region)
-        copying = {index for index in matching(made_from) if image.region in policy.rules[index].copy_to}
-        return tuple(sorted(matching(here) | matching(replace(here, id=image.id)) | copying))
+        if image.origin.now is not None:
+            return tuple(sorted(as_copy(image, image.origin.now)))
+        found = as_copy(image, replace(image, id=image.origin.id, within=image.origin.region))
+        return tuple(sorted(found if image.origin.last is None else found & as_copy(image, image.origin.last)))
 
     return select
 

@@ -36,6 +36,10 @@ def _list_region(service: RegionalImages, shard: Shard, region: str) -> tuple[Im
     return read_token_list(what, lambda token: service.images_in(region, token), lambda image: image.id)
 
 
+ASKED_BY_ID = 20
+"""Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
+
+
 def ask_by_id(
     service: ImageAccess, images: Iterable[str]
 ) -> tuple[tuple[Image, ...], frozenset[str], Mapping[str, str]]:

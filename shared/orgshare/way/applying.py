@@ -18,7 +18,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.copies import settle_copies
+from orgshare.copies import settle_copies, with_sources
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
@@ -318,7 +318,9 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     ledger = settled(ledger, planned.facts, planned.decisions, decisions, readings)
     ledger = ledger.with_reached({d.image.id: d.shared & d.coverage.associated for d in decisions})
     if shard in planned.facts.copying:
-        ledger = ledger.with_copies(settle_copies(ledger.copies, planned.facts.copying[shard].there))
+        copying = planned.facts.copying[shard]
+        copies = settle_copies(ledger.copies, copying.there, planned.facts.policy.deployment, copying.unread)
+        ledger = ledger.with_copies(with_sources(copies, copying.made_from))
     return absences(
         ledger,
         planned.looked.absent & before.grants.keys(),

@@ -8,7 +8,7 @@ lease as everything that is written there.
 
 What can go wrong is an answer that never comes. The intention then stays, and whoever comes next either finds the copy
 in the listing, or asks again with the same token. And an image that is deleted and was none of our copies: so the
-ledger has to know it, and its own tag has to name what it was made from.
+ledger has to know it, and its own tags have to name what it was made from, and this deployment.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orgshare.copies import COPY_OF, NO_COPIES, READINGS_THAT_END_A_COPY, Copy, tags_of_copy
+from orgshare.decide.copying import being_made
 from orgshare.decide.plan import Change, Pending
-from orgshare.errors import ENDS_WORK, ConfigurationError, StopShard, VendorError
+from orgshare.errors import ENDS_WORK, ConfigurationError, OrgshareError, StopShard
 from orgshare.ledger import Ledger
 from orgshare.record.lease import Lease
 from orgshare.record.ownership import copies_intended, copies_recorded
-from orgshare.record.state import State
+from orgshare.record.state import ShardState, State
 from orgshare.way.planning import Planned
-from orgshare.way.runtime import Runtime, asking_the_state
-from orgshare.words import Image, Shard
+from orgshare.way.runtime import Runtime
+from orgshare.words import DEPLOYMENT, Image, Shard
 
 
 def copies_of(state: State, source: str) -> Mapping[Shard, Copy]:
@@ -36,20 +37,22 @@ def copies_of(state: State, source: str) -> Mapping[Shard, Copy]:
     return {shard: copy for shard, copy in found if copy is not None}
 
 
-def delete_copy(runtime: Runtime, shard: Shard, source: str) -> None:
-    """Delete a copy that nobody has any more, and remember that it was there.
+def delete_copy(runtime: Runtime, shard: Shard, source: str, named: str, before: ShardState) -> None:
+    """Delete the copy that is ``named``, of which a reading showed that nobody has it, and remember that it was there.
 
-    Raises ``VendorError`` where the cloud refuses, ``StopShard`` where another run is at work, and
+    ``before`` is the state that was read before that reading: a run that wrote since may have shared the copy again.
+    Raises ``VendorError`` where the cloud refuses, ``StopShard`` where another run is at work or was meanwhile, and
     ``ConfigurationError`` if it is no copy of ours.
     """
-    with asking_the_state():
-        before = runtime.state.read(shard)
-    copy = before.ledger.copies[source]
+    copy = before.ledger.copies.get(source)
+    if copy is None or copy.id != named:
+        raise ConfigurationError(f"{named}: the state does not know it for the copy of {source}, so it is not deleted")
     row = runtime.cloud.ecs_images(shard).image(copy.id)
-    if row is not None and (COPY_OF, f"{copy.region}/{source}") not in row.tags:
-        raise ConfigurationError(
-            f"{copy.id}: its tag {COPY_OF} does not name {source} any more, so it is not deleted; delete it by hand"
-        )
+    for key, value in ((COPY_OF, f"{copy.region}/{source}"), (DEPLOYMENT, runtime.policy.deployment)):
+        if row is not None and (key, value) not in row.tags:
+            raise ConfigurationError(
+                f"{copy.id}: its tag {key} does not name {value} any more, so it is not deleted; delete it by hand"
+            )
     lease = runtime.state.take(
         shard, before, before.ledger, run=runtime.run, seconds=runtime.lease, clocks=runtime.clocks()
     )
@@ -57,8 +60,11 @@ def delete_copy(runtime: Runtime, shard: Shard, source: str) -> None:
         if row is not None:
             runtime.cloud.ecs_images(shard, before_write=lease.check).delete(copy.id)
         gone = {**before.ledger.copies, source: replace(copy, state="gone", missing=READINGS_THAT_END_A_COPY)}
-    except VendorError:
+    except OrgshareError:
         lease.release(before.ledger)
+        raise
+    except (Exception, KeyboardInterrupt):
+        lease.let_go()
         raise
     lease.release(before.ledger.with_copies(gone))
 
@@ -135,11 +141,10 @@ class Copying:
             for change in self._changes
             if change.images[0] in self._made
         ]
-        status = f"is being made in {self._shard.region}"
-        now = self._planned.now.isoformat()
+        region, now = self._shard.region, self._planned.now
         return CopyResult(
             tuple(done),
             tuple((change, self._failed[change.images[0]]) for change in self._changes
                   if change.images[0] in self._failed),
-            tuple(Pending("", change.targets[0], f"a copy of {change.images[0]}, {status}", now) for change in done),
+            tuple(being_made(change.targets[0], change.images[0], region, now) for change in done),
         )  # fmt: skip

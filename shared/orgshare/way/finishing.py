@@ -66,15 +66,19 @@ def _pending(planned: Planned, shard: Shard) -> Iterable[Pending]:
     shares = {share.id for share in looked.sharing[shard].shares} if shard in looked.sharing else set()
     shares |= looked.states[shard].ledger.made
     images = {decision.image.id for decision in planned.decisions.images if decision.image.shard == shard}
+    if shard in planned.decisions.copies:
+        yield from planned.decisions.copies[shard].pending
     for pending in planned.plan.pending:
         if pending.share in shares or pending.entity.partition("/")[0] in images:
             yield pending
 
 
 def _times(planned: Planned, shard: Shard) -> list[datetime]:
-    """When grants end that stay for a time."""
+    """When grants end that stay for a time, and when copies are tried again that the cloud refused."""
     decisions = (decision for decision in planned.decisions.images if decision.image.shard == shard)
-    return [until for decision in decisions for until in decision.lingering.values()]
+    copies = planned.decisions.copies.get(shard)
+    again = copies.again if copies is not None else ()
+    return [*(until for decision in decisions for until in decision.lingering.values()), *again]
 
 
 def _ends_of_partners(policy: Policy, now: datetime) -> list[datetime]:

@@ -40,7 +40,7 @@ from orgshare.errors import (
 from orgshare.focus import Focus, Selection, all_of
 from orgshare.ledger import Entry, Ledger
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import ask_by_id, list_images, list_regions, read_grants
+from orgshare.observe.images import ASKED_BY_ID, ask_by_id, list_images, list_regions, read_grants
 from orgshare.observe.organization import read_organization, why_contradicted
 from orgshare.observe.shares import read_sharing
 from orgshare.policy.model import Policy
@@ -64,9 +64,6 @@ from orgshare.words import (
     desktops_of,
     is_folder,
 )
-
-ASKED_BY_ID = 20
-"""Up to this many images of a shard are asked for one by one; more are cheaper to find in the listing."""
 
 
 class LookedRole(Struct, frozen=True):
@@ -417,8 +414,9 @@ def _list(runtime: Runtime, focus: Focus, shard: Shard, ledger: Ledger) -> _List
             return _Listing(shard, service, shares, sharing, found, unread=unread)
         images = list_images(service, shard)
         known = ledger.grants.keys() if focus.takes_whole(shard) else frozenset()
-        found, absent, unread = ask_by_id(service, known - {image.id for image in images})
-        return _Listing(shard, service, shares, sharing, (*images, *found), absent, unread, complete=True)
+        made = {copy.id for copy in ledger.copies.values() if copy.state == "made"}
+        found, absent, unread = ask_by_id(service, (known | made) - {image.id for image in images})
+        return _Listing(shard, service, shares, sharing, (*images, *found), absent & known, unread, complete=True)
     except UNREAD as error:
         return _Listing(shard, None, error=str(error))
 
@@ -444,7 +442,7 @@ def _with_sources(
             return listing
         found = read_sources(
             runtime, focus, shard, listing.images, states[shard].ledger, select,
-            regions=regions[shard.owner], listed=listed,
+            regions=regions[shard.owner], listed=listed, unread=listing.unread.keys(),
         )  # fmt: skip
         return replace(
             listing,
@@ -454,7 +452,7 @@ def _with_sources(
             without_origin=found.unread,
         )
 
-    return tuple(map(read, listings))
+    return tuple(runtime.executor.map(read, listings))
 
 
 def _list_desktops(focus: Focus, shard: Shard, service: RegionalImages, ledger: Ledger) -> _Listing:
@@ -541,7 +539,8 @@ def _without_received(
 def _takes(selection: Selection, image: Image, chosen: list[Resolved], ledger: Ledger, coverage: Coverage) -> bool:
     if not selection.takes_region(image.region):
         return False
-    if selection.images and image.id not in selection.images:
+    ids = {image.id} if image.origin is None else {image.id, image.origin.id}
+    if selection.images and selection.images.isdisjoint(ids):
         return False
     if selection.part is not None and crc32(image.id.encode()) % selection.part[1] != selection.part[0]:
         return False
@@ -569,7 +568,8 @@ def _out_of_step(wanted: bool, entry: Entry | None, covered: bool) -> bool:
 
 
 def _selection_findings(policy: Policy, listings: tuple[_Listing, ...]) -> tuple[Finding, ...]:
-    """Images that a rule names by id and that no owner has, and rules that select no image at all.
+    """Images that a rule names by id and that no owner has, rules that select no image at all, and owners whose images
+    are not copied because the policy does not name the region among theirs.
 
     Only a sweep that listed everything can tell.
     """
@@ -586,9 +586,16 @@ def _selection_findings(policy: Policy, listings: tuple[_Listing, ...]) -> tuple
             ]
             findings.append(Finding("unknown-id", image, "", _whose(rule.name, image, where)))
     select = selector(replace(policy, retire=()))  # a rule whose images are all retired selects something
-    used = {index for listing in listings for image in listing.images for index in select(image)}
+    used = {(index, image.shard.owner) for listing in listings for image in listing.images for index in select(image)}
+    regions = {(listing.shard.owner, listing.shard.region) for listing in listings}
     for index, rule in enumerate(policy.rules):
-        if index not in used and not rule.images.ids:
+        owners = sorted(owner for of, owner in used if of == index)
+        for owner, region in ((owner, region) for owner in owners for region in rule.copy_to):
+            if (owner, region) not in regions:
+                why = f"rule {rule.name} copies images to {region}, which is no region of owner {owner}"
+                remedy = "correct copy_to, or name the region among the owner's"
+                findings.append(Finding("not-copied", "", "", f"{why}, so none of its are copied there; {remedy}"))
+        if not owners and not rule.images.ids:
             why = f"rule {rule.name} selects no image; if it should, correct its images"
             findings.append(Finding("selects-nothing", "", "", why))
     return tuple(findings)

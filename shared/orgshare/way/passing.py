@@ -149,7 +149,8 @@ def _union(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     merged: dict[tuple[object, ...], Change] = {}
     for change in changes:
         direct = change.action in ("grant", "revoke")
-        key = (change.action, change.shard, change.images if direct else change.audience or change.share)
+        alone = direct or change.action == "copy"
+        key = (change.action, change.shard, change.images if alone else change.audience or change.share)
         before = merged.get(key)
         if before is None:
             merged[key] = change

@@ -274,7 +274,7 @@ def orphans(
     ledgers: Mapping[Shard, Ledger], named: Collection[Shard], unread: Collection[Incomplete]
 ) -> Iterator[Finding]:
     """Shards with anything of ours that the policy does not name any more, as far as what it names could be read."""
-    known = {shard for shard, ledger in ledgers.items() if ledger.grants or ledger.shares}
+    known = {shard for shard, ledger in ledgers.items() if ledger.grants or ledger.shares or ledger.copied()}
     for shard in sorted(known.difference(named)):
         of_owner = f"{shard.service}/{shard.owner}/*"
         if not any(gap.name in (str(shard), of_owner) for gap in unread):

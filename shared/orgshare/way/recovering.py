@@ -18,7 +18,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.copies import Copies, recovered_copies
+from orgshare.copies import Copies, made_for, recovered_copies
 from orgshare.decide.shares import STATE
 from orgshare.errors import ConfigurationError
 from orgshare.ledger import Entry, Ledger
@@ -85,7 +85,7 @@ def copies_for(policy: Policy, cloud: Cloud, now: datetime) -> Mapping[Shard, Co
             if policy.copying_to(owner.account, region):
                 shard = Shard("ecs", owner.account, region)
                 images = list_images(cloud.ecs_images(shard), shard)
-                ours = (image for image in images if (DEPLOYMENT, policy.deployment) in image.tags)
+                ours = (image for image in images if made_for(image, policy.deployment))
                 found[shard] = recovered_copies(ours, now)
     return found
 

@@ -17,14 +17,14 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.copies import copies_there, copy_tag, settle_copies
+from orgshare.copies import as_last_seen, copies_there, copy_tag, settle_copies
 from orgshare.decide.facts import Copying
 from orgshare.decide.selection import Selector
 from orgshare.errors import UNREAD
 from orgshare.focus import Focus, Selection
 from orgshare.ledger import Ledger
 from orgshare.observe.encryption import with_encryption
-from orgshare.observe.images import ask_by_id, list_images
+from orgshare.observe.images import ASKED_BY_ID, ask_by_id, list_images
 from orgshare.policy.model import Policy
 from orgshare.way.runtime import Runtime
 from orgshare.words import Image, Origin, Shard
@@ -63,18 +63,20 @@ def read_sources(
     *,
     regions: Collection[str],
     listed: Mapping[Shard, tuple[Image, ...]],
+    unread: Collection[str],
 ) -> Sources:
-    """What a shard's copies were made from, and what is to be copied there. All its ``images`` are listed; ``regions``
-    are those of the owner, and of the shards that are ``listed`` nothing is read again."""
+    """What a shard's copies were made from, and what is to be copied there. All its ``images`` are listed but those
+    that could not be read; ``regions`` are those of the owner, and of the shards that are ``listed`` nothing is read
+    again."""
     rules = runtime.policy.copying_to(shard.owner, shard.region)
-    copies = settle_copies(ledger.copies, images)
+    copies = settle_copies(ledger.copies, images, runtime.policy.deployment, unread)
     if not (rules or copies):
         return Sources(images)
     there = {image.id for image in images}
-    made = {copy.id: (source, copy.region) for source, copy in copies.items() if copy.id in there}
+    made = {copy.id: source for source, copy in copies.items() if copy.id in there}
     asked: dict[str, set[str]] = defaultdict(set)
-    for source, region in made.values():
-        asked[region].add(source)
+    for source in made.values():
+        asked[copies[source].region].add(source)
     selections = [s for s in focus.of_shard(shard) if not (s.accounts or s.changed)]
     named = frozenset[str]().union(*(selection.images for selection in selections))
     everything = not all(selection.images for selection in selections)
@@ -86,7 +88,16 @@ def read_sources(
         ids = asked[region] | (named if region in copied_from else frozenset())
         whole = everything and region in copied_from
         found[region] = _read(runtime, place, ids, listed.get(place), whole=whole)
-    with_origins = tuple(_with_origin(image, made, found) for image in images)
+    made_from = {source: image for region, ids in asked.items() for source in ids
+                 if (image := found[region].found.get(source)) is not None}  # fmt: skip
+
+    def with_origin(image: Image) -> Image:
+        if image.id not in made:
+            return image
+        source = made[image.id]
+        now, last = made_from.get(source), as_last_seen(copies[source], source, image)
+        return replace(image, origin=Origin(source, copies[source].region, now, last))
+
     known = copies_there(images).keys()
     wanted = [
         image
@@ -96,12 +107,12 @@ def read_sources(
     ]
     sources, unsure = _with_encryption(runtime, shard.region, wanted, known, runtime.policy, select)
     return Sources(
-        with_origins,
-        Copying(sources, images, unsure),
+        tuple(map(with_origin, images)),
+        Copying(sources, images, unsure, made_from, frozenset(unread)),
         {
-            copy: f"what it was made from could not be read: {found[region].unread[source]}"
-            for copy, (source, region) in made.items()
-            if source in found[region].unread
+            copy: f"what it was made from could not be read: {found[copies[source].region].unread[source]}"
+            for copy, source in made.items()
+            if source in found[copies[source].region].unread
         },
         {region: f"images that are copied from there: {read.gap}" for region, read in found.items() if read.gap},
     )
@@ -110,24 +121,17 @@ def read_sources(
 def _read(
     runtime: Runtime, place: Shard, ids: Iterable[str], listed: tuple[Image, ...] | None, *, whole: bool
 ) -> _Region:
-    """The images of a region: all of them, or those with these ids. What a listing lacks is asked for alone."""
+    """The images of a region: all, or at least those with these ids. What a listing lacks is asked for alone."""
     ids = frozenset(ids)
     try:
         service = runtime.cloud.ecs_images(place)
-        if listed is None and whole:
+        if listed is None and (whole or len(ids) > ASKED_BY_ID):
             listed = list_images(service, place)
     except UNREAD as error:
         return _Region({}, dict.fromkeys(ids, str(error)), str(error))
     found = {image.id: image for image in listed or ()}
     more, _, unread = ask_by_id(service, ids - found.keys())
     return _Region({**found, **{image.id: image for image in more}}, unread)
-
-
-def _with_origin(image: Image, made: Mapping[str, tuple[str, str]], found: Mapping[str, _Region]) -> Image:
-    if image.id not in made:
-        return image
-    source, region = made[image.id]
-    return replace(image, origin=Origin(source, region, found[region].found.get(source)))
 
 
 def _takes(policy: Policy, selection: Selection, image: Image, rules: tuple[int, ...]) -> bool:

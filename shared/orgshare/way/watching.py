@@ -179,10 +179,10 @@ class _Audiences:
 
 
 def _may_select(rule: Rule, shard: Shard) -> bool:
-    """Whether a rule can select an image of a shard."""
+    """Whether a rule can select an image of a shard, or a copy that was made there."""
     images = rule.images
     return (
         shard.service in images.services
         and (not images.owners or shard.owner in images.owners)
-        and (not images.regions or shard.region in (EVERY_REGION, *images.regions))
+        and (not images.regions or shard.region in (EVERY_REGION, *images.regions, *rule.copy_to))
     )
