@@ -447,7 +447,8 @@ class _Performance:
         times = iter((2.2 * 3600, 25 * 3600))
         report: dict[str, Any] | None = None
         quiet = 1 if self._policy_document["safety"].get("unmanaged") == "revoke" else 0  # seen by two sweeps first
-        quiet = max(quiet, 2 if self._story.setting["encryption"] else 0)  # so is what ends a principal's need
+        # So is that an image is gone, which ends what is needed for it: a principal, or a place.
+        quiet = max(quiet, 2 if self._story.setting["encryption"] or self._story.setting["desktops"] else 0)
         stays = 0
         for _ in range(ROUNDS):
             report = self._sweep()

@@ -21,9 +21,13 @@ NEWCOMER = "7000000000000007"
 class World:
     """A world's document, read once."""
 
-    def __init__(self, document: Document, marks: frozenset[str] = frozenset()) -> None:
-        """``marks`` are images that a person retired, which the deployment's state says and no world."""
+    def __init__(
+        self, document: Document, marks: frozenset[str] = frozenset(), gone: Mapping[str, Document] | None = None
+    ) -> None:
+        """``marks`` are images that a person retired, which the deployment's state says and no world; ``gone`` are
+        images that are not there any more, as they were last."""
         self.marks = marks
+        self.gone = gone or {}
         directory = document.get("directory") or {}
         self.management = str(directory.get("management", ""))
         self.directory = str(directory.get("id", ""))
@@ -59,7 +63,7 @@ class World:
         other = World.__new__(World)
         other.__dict__.update(self.__dict__)
         other.images = of.images
-        other.marks = of.marks
+        other.marks, other.gone = of.marks, of.gone
         return other
 
 
@@ -152,7 +156,8 @@ def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:
     """The rules that select an image that the policy's owners have: of one that is retired, none.
 
     A copy is judged as the image that it was made from would be in the copy's region; a rule that copies there takes
-    the copy of whatever it takes. If that image is gone, a copy stands for itself.
+    the copy of whatever it takes. If that image is gone, both the copy itself and the image as it was last have to be
+    selected.
     """
     image = world.images.get(image_id)
     if image is None or not in_regions(policy, image) or is_retired(policy, world, image_id):
@@ -160,7 +165,15 @@ def rules_for(policy: Document, world: World, image_id: str) -> list[Document]:
     if COPY_OF not in image.get("tags", {}):
         return [rule for rule in policy["rules"] if selects(rule, image_id, image)]
     region, _, source = image["tags"][COPY_OF].partition("/")
-    made_from = world.images.get(source) or {**image, "region": region}
+    if source in world.images:
+        return _as_copy(policy, image_id, image, source, world.images[source])
+    found = _as_copy(policy, image_id, image, source, {**image, "region": region})
+    last = _as_copy(policy, image_id, image, source, world.gone.get(source, {**image, "region": region}))
+    return [rule for rule in found if rule in last]
+
+
+def _as_copy(policy: Document, image_id: str, image: Document, source: str, made_from: Document) -> list[Document]:
+    """The rules that select a copy if it was made from this image."""
     here = {**made_from, "region": image["region"]}
     return [
         rule

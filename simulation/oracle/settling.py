@@ -57,7 +57,7 @@ def check_settled(oracle: Oracle, report: Document, now_shared: Snapshot, *, now
                 said = pair in refused or (image, "") in refused
                 if account not in direct | covered and not said:
                     yield f"{image} should be shared with …{account[-4:]}, and nothing says why it is not"
-                if account in direct and pair in authorized and is_sealed(world.images[image]):
+                if account in direct - covered and pair in authorized and is_sealed(world.images[image]):
                     trusted = account in let_in(now_shared.roles.get(world.images[image]["owner"], ""))
                     if not trusted and pair not in untrusted:
                         yield f"{image} is shared with …{account[-4:]}, whom the sharing role does not let in"

@@ -144,6 +144,7 @@ class Oracle:
         self.looked: Counter[str] = Counter()
         self.policy = policy
         self._document, self._marks = world, frozenset[str]()
+        self._gone: dict[str, Document] = {}
         self.world = World(world)
         self._worlds: list[tuple[float, World]] = [(now, self.world)]
         self._runs: dict[str, Run] = {}
@@ -194,7 +195,8 @@ class Oracle:
         self.removed_copies |= {copies[image] for image in copies.keys() - document.get("images", {}).keys()}
         self.left |= self.world.members.keys()
         self.known |= self.world.members.keys()
-        self.world = World(document, self._marks)
+        self._gone |= {i: row for i, row in self.world.images.items() if i not in document.get("images", {})}
+        self.world = World(document, self._marks, dict(self._gone))
         self._note_desktops()
         self.left -= self.world.members.keys()
         self._worlds.append((now, self.world))

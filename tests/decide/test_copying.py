@@ -211,8 +211,10 @@ def test_a_shard_that_the_state_does_not_know_yet_is_copied_to() -> None:
 
 
 def test_a_copy_that_is_not_listed_is_not_made_again() -> None:
-    """Neither when a reading misses it, nor when it is gone; then a person is told."""
-    assert decided(GOLD, copies={GOLD.id: entry("copy")}) == CopyDecision()
+    """Neither when a reading misses it, which is said, nor when it is gone; then a person is told."""
+    status = f"a copy of {GOLD.id}, was not found in {FAR.region}: the next look tells whether it is gone"
+    missed = CopyDecision(pending=(Pending("", "m-copy", status, ""),))
+    assert decided(GOLD, copies={GOLD.id: entry("copy")}) == missed
     why = f"its copy m-copy in {FAR.region} was removed; it is not copied again until «orgshare retire m-gold --undo»"
     gone = (Finding("copy-removed", GOLD.id, "", why),)
     assert decided(GOLD, copies={GOLD.id: entry("copy", missing=1)}) == CopyDecision(findings=gone)

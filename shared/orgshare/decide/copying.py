@@ -84,6 +84,11 @@ def _decide(
             findings += _about(source, shard, copy, there)
             if there is not None and there.status in UNDER_WAY:
                 pending.append(being_made(there.id, source.id, shard.region, copy.since))
+            if there is None and copy.state == "made" and copy.id not in copying.unread:
+                status = (
+                    f"a copy of {source.id}, was not found in {shard.region}: the next look tells whether it is gone"
+                )
+                pending.append(Pending("", copy.id, status, ""))
             continue
         if (other := marked.get(copy_tag(source)[1])) is not None:
             findings.append(_of_others(source, shard, other, facts.policy.deployment))
