@@ -144,9 +144,10 @@ def an_event_has_an_image_copied(d: Deployed) -> None:
     d.begin()
     d.want({**rule(images={"tags": {"share": "org"}, "region": REGION}), "copy_to": [far]})
     d.changed(THEIRS[0])
-    (copy,) = (image for image, row in d.cloud.world().images.items() if row.region == far)
+    copies = [image for image, row in d.cloud.world().images.items() if row.region == far]
+    assert len(copies) == 1
     d.sweep()
-    assert directly(d)[copy] == directly(d)[THEIRS[0]] == {A, B}
+    assert directly(d)[copies[0]] == directly(d)[THEIRS[0]] == {A, B}
 
 
 def confirms_departures(d: Deployed) -> None:

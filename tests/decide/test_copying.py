@@ -16,6 +16,8 @@ from orgshare.copies import (
     COPY_OF,
     Copies,
     Copy,
+    Source,
+    as_last_seen,
     copies_there,
     copy_tag,
     is_copy,
@@ -23,6 +25,7 @@ from orgshare.copies import (
     settle_copies,
     tags_of_copy,
     token_of,
+    with_sources,
 )
 from orgshare.decide.copying import AT_ONCE, MOST_TAGS, CopyDecision
 from orgshare.decide.deciding import decide
@@ -70,6 +73,7 @@ def facts_of(
     there: Iterable[Image] = (),
     copies: Copies | None = None,
     unsure: Mapping[str, str] | None = None,
+    unread: Iterable[str] = (),
     **ledger: Any,
 ) -> Facts:
     known = Ledger(copies=MappingProxyType(dict(copies or {})), **ledger)
@@ -78,7 +82,7 @@ def facts_of(
         found,
         ledgers={**found.ledgers, FAR: known},
         sharing={**found.sharing, FAR: Sharing()},
-        copying={FAR: Copying(sources, tuple(there), unsure or {})},
+        copying={FAR: Copying(sources, tuple(there), unsure or {}, unread=frozenset(unread))},
     )
 
 
@@ -194,6 +198,43 @@ def test_what_another_deployment_copied_is_not_ours_and_not_made_again(copies: C
     assert found.findings == (Finding("not-copied", GOLD.id, "", why),)
 
 
+def test_an_image_beside_one_that_others_copied_is_copied() -> None:
+    """What somebody else's copy says is about one image."""
+    found = decided(GOLD, SILVER, there=[copied(GOLD, "copy")])
+    assert (found.changes, [f.image for f in found.findings]) == ((change(SILVER),), [GOLD.id])
+
+
+def test_a_copy_of_a_call_without_an_answer_is_found_by_its_tags() -> None:
+    """It is being made, and asked for no more; one that was made for another deployment is not it."""
+    there = copied(GOLD, "copy", status="Creating")
+    found = decided(GOLD, there=[there], copies={GOLD.id: entry(state="intended")})
+    status = f"a copy of {GOLD.id}, is being made in {FAR.region}"
+    assert found == CopyDecision(pending=(Pending("", "m-copy", status, NOW.isoformat()),))
+    theirs = replace(there, tags=tags_of_copy(GOLD, "another"))
+    other = decided(GOLD, there=[theirs], copies={GOLD.id: entry(state="intended")})
+    assert ([f.image for f in other.findings], other.changes) == ([GOLD.id], ())
+
+
+def test_of_a_copy_that_could_not_be_read_nothing_is_concluded() -> None:
+    """Neither that it may be gone, nor that it is."""
+    for missing in (0, 1):
+        assert decided(GOLD, copies={GOLD.id: entry("copy", missing=missing)}, unread=["m-copy"]) == CopyDecision()
+
+
+def test_a_plan_has_the_copies_of_every_shard() -> None:
+    """Of two regions, what is copied and what waits."""
+    there, waits = Shard("ecs", OWNER, "cn-beijing"), replace(SILVER, status="Waiting")
+    found = facts_of(GOLD, waits, of=policy_of(copying_rule(to=(FAR.region, there.region))))
+    of = found.copying[FAR]
+    sharing, ledgers = {**found.sharing, there: Sharing()}, {**found.ledgers, there: Ledger()}
+    both = replace(found, copying={FAR: of, there: of}, sharing=sharing, ledgers=ledgers)
+    plan = assemble(both, decide(both), ())
+    assert [c.shard for c in plan.changes] == [FAR, there]
+    assert [p.status for p in plan.pending] == [
+        f"copied to {region} when it is Available" for region in (FAR.region, there.region)
+    ]
+
+
 def test_a_copy_that_lost_its_tag_is_still_the_copy() -> None:
     """The ledger knows its id, so it is told of it as of any other; the next image is copied."""
     there = image("copy", shard=FAR, status="CreateFailed")
@@ -299,7 +340,9 @@ def test_what_the_cloud_refused_is_tried_again_after_a_wait() -> None:
     late, early = Setback("Code", "no", NOW - FIRST_WAIT), Setback("Code", "no", NOW)
     assert decided(GOLD, setbacks={copy_key(GOLD.id): late}).changes == (change(GOLD),)
     again = f"{early.again():%Y-%m-%d %H:%M} UTC"
+    assert decided(GOLD, setbacks={copy_key(GOLD.id): late}).again == ()
     found = decided(GOLD, SILVER, setbacks={copy_key(GOLD.id): early})
+    assert found.again == (early.again(),)
     assert found.findings == (not_copied(GOLD, f"the cloud said Code: no; tried again after {again}"),)
     assert found.changes == (change(SILVER),)
 
@@ -433,6 +476,24 @@ def test_an_intention_keeps_its_token_and_names_where_the_image_is() -> None:
     assert all(len(token) == 40 and token.isascii() for token in tokens), "at most 64 characters are allowed"
 
 
+def test_what_a_copy_was_made_from_is_remembered_as_it_was_last_seen() -> None:
+    """With what rules go by; a reading without it keeps what was known."""
+    was = image("gold", family="acme", tags={"share": "org", "b": "1"})
+    known = with_sources({GOLD.id: entry("copy"), SILVER.id: entry("other")}, {GOLD.id: was})
+    seen = Source("gold", "acme", (("b", "1"), ("share", "org")))
+    assert known == {GOLD.id: entry("copy", seen=seen), SILVER.id: entry("other")}
+    assert with_sources(known, {}) == known
+    now = image("gold", tags={})
+    assert with_sources(known, {GOLD.id: now})[GOLD.id].seen == Source("gold", "", ())
+    copy = image("copy", shard=FAR, status="Deprecated")
+    assert as_last_seen(known[SILVER.id], SILVER.id, copy) is None
+    last = as_last_seen(known[GOLD.id], GOLD.id, copy)
+    assert last == replace(was, shard=FAR, within=NEAR, status="Deprecated")
+    assert (Ledger().copied(), Ledger(copies=known).copied()) == (0, 2)
+    gone = {**known, GOLD.id: entry("copy", state="gone", missing=2)}
+    assert Ledger(copies=gone).copied() == 1
+
+
 def test_what_copies_say_of_themselves() -> None:
     """The tag names region and id of the source; the vendor's own tags and those of an older copy are left out."""
     source = replace(GOLD, tags=frozenset({("share", "org"), ("acs:x", "y"), ("aliyun", "z"), (COPY_OF, "a/m-b")}))
@@ -442,6 +503,8 @@ def test_what_copies_say_of_themselves() -> None:
     assert (is_copy(one), is_copy(GOLD)) == (True, False)
     assert copies_there([one, other, SILVER]) == {f"{NEAR}/m-gold": other}
     assert recovered_copies([one], NOW) == {"m-gold": Copy(NEAR, NOW, "", "made", "m-b")}
+    odd = replace(one, id="m-z", tags=frozenset({(COPY_OF, "not/a/place")}))
+    assert recovered_copies([one, odd], NOW) == recovered_copies([one], NOW)
 
 
 def test_calls_that_were_not_carried_out_for_certain_leave_no_intention() -> None:
