@@ -303,6 +303,8 @@ class Oracle:
     ) -> None:
         """A run sent a call that writes."""
         run = self._runs[name]
+        if not run.wrote:  # what came into force by itself until then, the run may have read
+            run.had |= {pair for pair in before.pairs() if pair[1] != self.world.management}
         run.wrote = True
         place = self._place(params, after, before)
         self._check_sizes(run, operation, params)
