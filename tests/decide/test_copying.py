@@ -76,13 +76,15 @@ def facts_of(
     unread: Iterable[str] = (),
     **ledger: Any,
 ) -> Facts:
+    there = tuple(there)
     known = Ledger(copies=MappingProxyType(dict(copies or {})), **ledger)
+    settled = settle_copies(known.copies, there, "golden-images", frozenset(unread))
     found = facts(of or policy_of())
     return replace(
         found,
         ledgers={**found.ledgers, FAR: known},
         sharing={**found.sharing, FAR: Sharing()},
-        copying={FAR: Copying(sources, tuple(there), unsure or {}, unread=frozenset(unread))},
+        copying={FAR: Copying(sources, there, settled, unsure or {}, frozenset(unread))},
     )
 
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from orgshare.copies import Copy, copies_there, copy_tag, is_copy, made_for, settle_copies, tags_of_copy
+from orgshare.copies import Copy, copies_there, copy_tag, is_copy, made_for, tags_of_copy
 from orgshare.decide.audience import Resolved
 from orgshare.decide.facts import Copying, Facts
 from orgshare.decide.plan import Change, Finding, Pending
@@ -65,7 +65,6 @@ def _decide(
     ledger: Ledger,
     copying: Copying,
 ) -> CopyDecision:
-    copies = settle_copies(ledger.copies, copying.there, facts.policy.deployment, copying.unread)
     marked = copies_there(copying.there)
     by_id = {image.id: image for image in copying.there}
     free = AT_ONCE - sum(is_copy(image) and image.status in UNDER_WAY for image in copying.there)
@@ -78,7 +77,7 @@ def _decide(
         names = _copied_by(facts, audiences, select(source), shard.region)
         if not names or is_copy(source):
             continue
-        copy = copies.get(source.id)
+        copy = copying.copies.get(source.id)
         if copy is not None and copy.state != "intended":
             there = by_id.get(copy.id)
             findings += _about(source, shard, copy, there)

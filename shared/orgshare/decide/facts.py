@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from orgshare.copies import NO_COPIES, Copies
 from orgshare.ledger import Ledger
 from orgshare.policy.model import Policy
 from orgshare.retired import NONE_RETIRED, Retirements
@@ -42,14 +43,14 @@ class RoleFacts(Struct, frozen=True):
 
 class Copying(Struct, frozen=True):
     """What copying into a shard rests on: images of the owner's other regions, as far as they were asked for, and all
-    images that are ``there``. ``made_from`` are those that copies were made from, by their ids, as far as they exist.
-    ``unsure`` says why it could not be found out whether an image is encrypted. Those that are ``unread`` were not in
-    the listing, and may be there all the same."""
+    images that are ``there``. ``copies`` is what is remembered of copies after these readings. ``unsure`` says why it
+    could not be found out whether an image is encrypted. Those that are ``unread`` were not in the listing, and may be
+    there all the same."""
 
     sources: tuple[Image, ...]
     there: tuple[Image, ...]
+    copies: Copies = NO_COPIES
     unsure: Mapping[str, str] = MappingProxyType({})
-    made_from: Mapping[str, Image] = MappingProxyType({})
     unread: frozenset[str] = NOBODY
 
 

@@ -18,7 +18,6 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.copies import settle_copies, with_sources
 from orgshare.decide.decisions import ImageDecision
 from orgshare.decide.plan import Change, Finding, Pending, Plan, Refusal, first_accounts, in_order
 from orgshare.decide.refusals import remedy_of
@@ -319,8 +318,7 @@ def _settled(planned: Planned, shard: Shard, decisions: tuple[ImageDecision, ...
     ledger = ledger.with_reached({d.image.id: d.shared & d.coverage.associated for d in decisions})
     if shard in planned.facts.copying:
         copying = planned.facts.copying[shard]
-        copies = settle_copies(ledger.copies, copying.there, planned.facts.policy.deployment, copying.unread)
-        ledger = ledger.with_copies(with_sources(copies, copying.made_from))
+        ledger = ledger.with_copies(copying.copies)
     return absences(
         ledger,
         planned.looked.absent & before.grants.keys(),

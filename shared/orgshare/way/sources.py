@@ -17,7 +17,7 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orgshare.copies import as_last_seen, copies_there, copy_tag, settle_copies
+from orgshare.copies import as_last_seen, copies_there, copy_tag, settle_copies, with_sources
 from orgshare.decide.facts import Copying
 from orgshare.decide.selection import Selector
 from orgshare.errors import UNREAD
@@ -25,7 +25,6 @@ from orgshare.focus import Focus, Selection
 from orgshare.ledger import Ledger
 from orgshare.observe.encryption import with_encryption
 from orgshare.observe.images import ASKED_BY_ID, ask_by_id, list_images
-from orgshare.policy.model import Policy
 from orgshare.way.runtime import Runtime
 from orgshare.words import Image, Origin, Shard
 
@@ -90,6 +89,7 @@ def read_sources(
         found[region] = _read(runtime, place, ids, listed.get(place), whole=whole)
     made_from = {source: image for region, ids in asked.items() for source in ids
                  if (image := found[region].found.get(source)) is not None}  # fmt: skip
+    copies = with_sources(copies, made_from)
 
     def with_origin(image: Image) -> Image:
         if image.id not in made:
@@ -98,17 +98,16 @@ def read_sources(
         now, last = made_from.get(source), as_last_seen(copies[source], source, image)
         return replace(image, origin=Origin(source, copies[source].region, now, last))
 
-    known = copies_there(images).keys()
-    wanted = [
-        image
-        for region in sorted(copied_from)
-        for image in found[region].found.values()
-        if any(_takes(runtime.policy, s, image, select(image)) for s in selections)
-    ]
-    sources, unsure = _with_encryption(runtime, shard.region, wanted, known, runtime.policy, select)
+    def is_wanted(image: Image) -> bool:
+        chosen = [runtime.policy.rules[index] for index in select(image)]
+        names = frozenset(rule.name for rule in chosen)
+        return any(shard.region in rule.copy_to for rule in chosen) and any(_takes(s, image, names) for s in selections)
+
+    wanted = [image for region in sorted(copied_from) for image in found[region].found.values() if is_wanted(image)]
+    sources, unsure = _with_encryption(runtime, wanted, copies_there(images).keys())
     return Sources(
         tuple(map(with_origin, images)),
-        Copying(sources, images, unsure, made_from, frozenset(unread)),
+        Copying(sources, images, copies, unsure, frozenset(unread)),
         {
             copy: f"what it was made from could not be read: {found[copies[source].region].unread[source]}"
             for copy, source in made.items()
@@ -134,21 +133,20 @@ def _read(
     return _Region({**found, **{image.id: image for image in more}}, unread)
 
 
-def _takes(policy: Policy, selection: Selection, image: Image, rules: tuple[int, ...]) -> bool:
-    """Whether a selection asks for an image that may be copied."""
+def _takes(selection: Selection, image: Image, rules: frozenset[str]) -> bool:
+    """Whether a selection asks for an image that these rules select."""
     if selection.images and image.id not in selection.images:
         return False
     if selection.part is not None and crc32(image.id.encode()) % selection.part[1] != selection.part[0]:
         return False
-    return not selection.rules or not selection.rules.isdisjoint(policy.rules[index].name for index in rules)
+    return not selection.rules or not selection.rules.isdisjoint(rules)
 
 
 def _with_encryption(
-    runtime: Runtime, region: str, wanted: list[Image], known: Collection[str], policy: Policy, select: Selector
+    runtime: Runtime, sources: list[Image], known: Collection[str]
 ) -> tuple[tuple[Image, ...], Mapping[str, str]]:
     """The images that rules copy, and of those that have no copy yet whether they are encrypted, or why nobody can
     tell."""
-    sources = [image for image in wanted if any(region in policy.rules[index].copy_to for index in select(image))]
     asking: dict[Shard, list[Image]] = defaultdict(list)
     for image in sources:
         if image.encrypted is None and copy_tag(image)[1] not in known:
