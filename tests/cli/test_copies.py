@@ -245,3 +245,17 @@ def test_a_state_that_was_lost_knows_its_copies_again_after_recovering(run: Shel
     run("apply", "--yes")
     assert len(copies(run.trial)) == 3
     assert run("plan").status == 0
+
+
+def test_what_came_of_retiring_is_asked_where_the_images_are(shell: Make) -> None:
+    """The looks after the run read the region of each image, and not every region of the owner."""
+    regions = ["cn-beijing", "cn-shanghai", "cn-shenzhen", "us-east-1", "eu-west-1", "eu-central-1"]
+    everywhere = world(regions=[REGION, OTHER_REGION, *regions], delays={"image": 0})
+    run = shell(world=everywhere, policy=of(regions="all"))
+    run("apply", "--yes")
+    run("apply", "--yes")
+    run("retire", "m-gold", "--copies", "--yes")
+    approve_all(run)
+    before = run.trial.cloud.calls["resourcesharing:ListResourceShares"]
+    assert run("retire", "m-gold", "--copies", "--yes").lines[-1].endswith(DELETED)
+    assert run.trial.cloud.calls["resourcesharing:ListResourceShares"] - before == len(regions) + 2 + 2

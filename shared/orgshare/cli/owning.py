@@ -170,7 +170,8 @@ def _what_is_in_the_way(runtime: Runtime, image: str, applied: Applied) -> Closi
             {}, (f"{image} is not retired: mode observe writes nothing, neither to the cloud nor the state",)
         )
     try:
-        planned, decision = look_at_image(runtime, image)
+        shard = next((r.image.shard for r in applied.planned.looked.readings if r.image.id == image), None)
+        planned, decision = look_at_image(runtime, image, shard)
     except OrgshareError as error:
         why = f"what still shares it cannot be read: {error}"
         return Closing({"retired": {"image": image, "deletable": False, "blocked_by": [], "why": why}}, (why,))
@@ -212,7 +213,7 @@ def _delete(runtime: Runtime, shard: Shard, image: str, copy: str) -> str:
     if runtime.policy.mode == "observe":
         return "mode observe deletes nothing"
     try:
-        planned, decision = look_at_image(runtime, copy)
+        planned, decision = look_at_image(runtime, copy, shard)
         found = blockers(planned, decision)
         if found:
             return retired_lines(decision.image, found, names_of(planned, decision.image))[1].strip()

@@ -14,17 +14,18 @@ from msgspec.structs import replace
 from orgshare.decide.deciding import decide
 from orgshare.decide.decisions import ImageDecision
 from orgshare.errors import UNREAD, ConfigurationError, IncompleteRead
-from orgshare.focus import Focus, Selection
+from orgshare.focus import Focus, Selection, all_of
 from orgshare.observe.images import read_grants
 from orgshare.way.planning import Planned, make_plan
 from orgshare.way.runtime import Runtime
-from orgshare.words import Image, ImageReading
+from orgshare.words import Image, ImageReading, Shard
 
 
-def look_at_image(runtime: Runtime, image: str) -> tuple[Planned, ImageDecision]:
-    """Everything about one image. ``ConfigurationError`` if no owner of the policy has it, ``IncompleteRead`` if
-    it or its permissions cannot be read."""
-    planned = make_plan(runtime, Focus((Selection(images=frozenset({image})),)))
+def look_at_image(runtime: Runtime, image: str, shard: Shard | None = None) -> tuple[Planned, ImageDecision]:
+    """Everything about one image, which is looked for in every shard unless one is named. ``ConfigurationError`` if no
+    owner of the policy has it, ``IncompleteRead`` if it or its permissions cannot be read."""
+    within = Selection() if shard is None else all_of(shard)
+    planned = make_plan(runtime, Focus((replace(within, images=frozenset({image})),)))
     planned = _with_unselected(planned, image)
     reading = next((r for r in planned.facts.readings if r.image.id == image), None)
     if reading is None:
